@@ -1,0 +1,6 @@
+//! Argus: an authenticating reverse-proxy gateway.
+pub mod config;
+pub mod limits;
+pub mod model;
+pub mod snapshot;
+pub mod store;

@@ -1,0 +1,105 @@
+//! What is in force now: one immutable [`Snapshot`], swapped whole. A request uses one from start to end.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arc_swap::ArcSwap;
+
+use crate::config::Config;
+use crate::model::condition::Condition;
+use crate::model::id::Name;
+use crate::model::limit::Limit;
+use crate::model::role::RoleText;
+use crate::model::route::{Origin, Route};
+
+/// A condition with the name and the place it is known by.
+#[derive(Debug)]
+pub struct NamedCondition {
+    /// Its name; `None` for a key's own.
+    pub name: Option<Name>,
+    /// What is asked.
+    pub condition: Condition,
+    /// Where it stands.
+    pub origin: Origin,
+}
+
+/// A limit with the identity its counters are derived from.
+#[derive(Debug, Clone)]
+pub struct BoundLimit {
+    /// The limit.
+    pub limit: Limit,
+    /// Hash of where the limit belongs (plan, key, route or owner) and its name. Holds no route, version or node
+    /// unless the limit counts by route, so that a changed limit goes on with its counters.
+    pub identity: u128,
+    /// Where it stands.
+    pub origin: Origin,
+}
+
+/// A route, ready to be matched and asked.
+#[derive(Debug)]
+pub struct ActiveRoute {
+    /// Its place in [`Snapshot::routes`]' list; stable within one snapshot.
+    pub index: usize,
+    /// As configured.
+    pub route: Route,
+    /// Its conditions, resolved.
+    pub conditions: Vec<Arc<NamedCondition>>,
+    /// Its limits.
+    pub limits: Vec<BoundLimit>,
+}
+
+/// A plan, ready to be counted.
+#[derive(Debug)]
+pub struct ActivePlan {
+    /// Its limits.
+    pub limits: Vec<BoundLimit>,
+}
+
+/// Everything a decision needs, but the key.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// Grows with every swap.
+    pub generation: u64,
+    /// The configuration this was built from.
+    pub config: Arc<Config>,
+    /// Routes, in the order of the configuration.
+    pub routes: Vec<Arc<ActiveRoute>>,
+    /// Plans of file and store; the file wins.
+    pub plans: BTreeMap<Name, Arc<ActivePlan>>,
+    /// Conditions of file and store; the file wins.
+    pub conditions: BTreeMap<Name, Arc<NamedCondition>>,
+    /// Roles of the store.
+    pub roles: BTreeMap<Name, RoleText>,
+}
+
+/// The snapshot in force.
+#[derive(Debug)]
+pub struct Current {
+    snapshot: ArcSwap<Snapshot>,
+    generation: AtomicU64,
+}
+
+impl Current {
+    /// Starts with `first`.
+    pub fn new(first: Snapshot) -> Self {
+        Current { generation: AtomicU64::new(first.generation), snapshot: ArcSwap::from_pointee(first) }
+    }
+
+    /// The snapshot in force.
+    pub fn load(&self) -> Arc<Snapshot> {
+        self.snapshot.load_full()
+    }
+
+    /// The generation in force: a cheap question whether [`Current::load`] would give something new.
+    pub fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    /// Puts `next` in force.
+    pub fn swap(&self, next: Snapshot) {
+        let generation = next.generation;
+        self.snapshot.store(Arc::new(next));
+        self.generation.store(generation, Ordering::Release);
+    }
+}
