@@ -2,5 +2,6 @@
 pub mod config;
 pub mod limits;
 pub mod model;
+pub mod record;
 pub mod snapshot;
 pub mod store;
