@@ -1,0 +1,2 @@
+//! Argus beside its peers.
+fn main() {}
