@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::condition::ConditionText;
 use super::id::{KeyId, Name, OwnerId};
+use super::key_format::{is_environment, is_prefix};
 use super::limit::{LimitText, QuotaText};
 use super::scope::Scope;
 
@@ -180,6 +181,16 @@ impl Key {
         } else {
             KeyStatus::Active
         }
+    }
+
+    /// Whether the whole key looks like `prefix_env_publicid_secret`, so that shape and checksum tell it from garbage.
+    pub fn has_own_shape(&self) -> bool {
+        let mut parts = self.prefix.split('_');
+        let (prefix, environment, id) = (parts.next(), parts.next(), parts.next());
+        parts.next().is_none()
+            && prefix.is_some_and(is_prefix)
+            && environment.is_some_and(is_environment)
+            && id == Some(self.id.public())
     }
 
     /// Whether the key ends within `span` after `at`.
