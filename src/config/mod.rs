@@ -3,6 +3,23 @@
 //! `gateway.toml` and `conf.d/*.toml` are read into a tree that knows where everything stands, checked as a whole so
 //! that all problems are told at once, and resolved into [`Config`]. Only the resolved form leaves.
 
+mod expand;
+mod load;
+mod nearest;
+mod overrides;
+mod problem;
+mod read;
+mod render;
+mod resolve;
+mod secrets;
+mod show;
+mod source;
+mod tree;
+mod unsupported;
+mod value;
+mod words;
+mod written;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -19,6 +36,14 @@ use crate::model::plan::PlanText;
 use crate::model::route::{Origin, Route};
 use crate::model::secret::{Pepper, Secret};
 use crate::model::upstream::Upstream;
+
+pub use load::{FILE_BYTES_MAX, FILES_MAX, Loaded, Source, load};
+pub use problem::{Code, Problem, Problems, Severity};
+pub use show::Shown;
+pub use value::{ValueError, parse_address, parse_duration, parse_size};
+
+/// Answers for variables of the environment, so that tests need not change the real one.
+pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// Everything that can be configured, resolved and checked.
 #[derive(Debug)]
@@ -252,6 +277,8 @@ pub struct Ops {
     pub address: Option<SocketAddr>,
     /// How long new connections are still taken after the signal to stop.
     pub drain_delay: Duration,
+    /// Whether `drain_delay` was asked for; what starts Argus may choose another where it was not.
+    pub drain_delay_given: bool,
     /// How long requests in flight may take after that.
     pub drain_grace: Duration,
 }
@@ -347,3 +374,6 @@ pub struct Retention {
     /// Age at which client addresses are cut to /24 and /48.
     pub truncate_ip_after: Option<Duration>,
 }
+
+#[cfg(test)]
+mod tests;

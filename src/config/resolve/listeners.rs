@@ -1,0 +1,215 @@
+//! Listeners, their certificates and their addresses.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use super::{Context, certificate};
+use crate::config::problem::Code;
+use crate::config::tree::path;
+use crate::config::written::{InsecureRequestsText, ListenerLimitsText, ListenerText, TlsText, TlsVersion, Written};
+use crate::config::{Admin, Clients, InsecureRequests, Listener, ListenerLimits, ListenerTls, Ops};
+
+/// Smallest and largest head of a request: what the HTTP/1 parser needs, and what fits into memory per connection.
+const HEADER_SIZE: [u64; 2] = [8 << 10, 1 << 20];
+/// Most connections of one listener.
+const CONNECTIONS: [u32; 2] = [1, 1_000_000];
+
+impl Context<'_> {
+    pub(super) fn listeners(&mut self, written: &Written) -> Vec<Listener> {
+        let tls = self.tls_tables(written);
+        let none = BTreeMap::new();
+        let tables = written.listeners.as_ref().unwrap_or(&none);
+        let any_tls = tables.values().any(|l| l.tls.is_some());
+        let mut out = Vec::new();
+        if let Some(address) = &written.listen {
+            if self.has(&["listeners", "default"]) {
+                let at = self.problems.sources.shown_line(self.at(&["listen"]));
+                self.error(Code::Twice, &["listeners", "default"], "the listener `default` is defined twice")
+                    .label(format!("`listen` at {at} is short for this table"));
+            } else {
+                let text = ListenerText { address: Some(*address), ..ListenerText::default() };
+                out.extend(self.listener("default", &text, &tls, any_tls, &["listen"]));
+            }
+        }
+        for name in self.in_order("listeners") {
+            if let Some(text) = tables.get(&name) {
+                out.extend(self.listener(&name, text, &tls, any_tls, &["listeners", &name]));
+            }
+        }
+        if out.is_empty() && written.listen.is_none() && tables.is_empty() {
+            self.problems.gap(Code::NoListener, path(&["listen"]), None, "nothing listens").help("listen = \":8080\"");
+        }
+        out
+    }
+
+    fn listener(
+        &mut self,
+        name: &str,
+        text: &ListenerText,
+        tls: &BTreeMap<String, ListenerTls>,
+        any_tls: bool,
+        origin: &[&str],
+    ) -> Option<Listener> {
+        let table = ["listeners", name];
+        let named = self.name("listeners", name);
+        let tls_field = ["listeners", name, "tls"];
+        if let Some(wanted) = &text.tls
+            && !self.has(&["tls", wanted])
+        {
+            let defined: Vec<String> = self.in_order("tls");
+            let known = defined.iter().map(String::as_str);
+            self.undefined(Code::TlsUnknown, path(&tls_field), "tls", wanted, known);
+        }
+        if text.tls.is_some() && text.insecure_requests.is_some() {
+            self.error(
+                Code::Value,
+                &["listeners", name, "insecure_requests"],
+                "`insecure_requests` is for listeners without `tls`",
+            )
+            .label("remove this");
+        }
+        let insecure_requests = match text.insecure_requests {
+            Some(InsecureRequestsText::Reject) => InsecureRequests::Reject,
+            Some(InsecureRequestsText::Redirect) => InsecureRequests::Redirect,
+            Some(InsecureRequestsText::Allow) => InsecureRequests::Allow,
+            None if any_tls => InsecureRequests::Reject,
+            None => InsecureRequests::Allow,
+        };
+        let none = ListenerLimitsText::default();
+        let limits = self.listener_limits(name, text.limits.as_ref().unwrap_or(&none));
+        let Some(address) = text.address else {
+            self.gap(Code::Missing, &[table[0], table[1], "address"], format!("listener \"{name}\" has no address"))
+                .help("address = \":8080\"");
+            return None;
+        };
+        Some(Listener {
+            name: named?,
+            address: address.0,
+            tls: text.tls.as_ref().and_then(|wanted| tls.get(wanted)).cloned(),
+            insecure_requests,
+            limits,
+            origin: self.origin(origin),
+        })
+    }
+
+    fn listener_limits(&mut self, name: &str, text: &ListenerLimitsText) -> ListenerLimits {
+        let field = |field: &'static str| ["listeners", name, "limits", field];
+        let header = self.size(&field("max_header_size"), text.max_header_size.map(|s| s.0), HEADER_SIZE, 32 << 10);
+        let seconds = Duration::from_secs;
+        ListenerLimits {
+            max_header_size: usize::try_from(header).unwrap_or(usize::MAX),
+            max_body_size: text.max_body_size.map_or(Some(10 << 20), |s| s.0),
+            header_timeout: self.positive(&field("header_timeout"), text.header_timeout.map(|d| d.0), seconds(10)),
+            idle_timeout: self.positive(&field("idle_timeout"), text.idle_timeout.map(|d| d.0), seconds(120)),
+            max_connections: self.within(&field("max_connections"), text.max_connections, CONNECTIONS, 20_000) as usize,
+        }
+    }
+
+    /// Every `[tls.NAME]` whose files can be used.
+    fn tls_tables(&mut self, written: &Written) -> BTreeMap<String, ListenerTls> {
+        let mut out = BTreeMap::new();
+        for (name, text) in written.tls.iter().flatten() {
+            if let Some(tls) = self.tls_table(name, text) {
+                out.insert(name.clone(), tls);
+            }
+        }
+        out
+    }
+
+    fn tls_table(&mut self, name: &str, text: &TlsText) -> Option<ListenerTls> {
+        let named = self.name("tls", name);
+        for (field, given) in [("certificate", &text.certificate), ("key_file", &text.key_file)] {
+            if given.is_none() {
+                self.gap(Code::Missing, &["tls", name, field], format!("tls \"{name}\" has no `{field}`"));
+            }
+        }
+        let certificate = text.certificate.as_ref().map(|t| self.watched_file(&["tls", name, "certificate"], t));
+        let key_file = text.key_file.as_ref().map(|t| self.watched_file(&["tls", name, "key_file"], t));
+        self.check_certificate(name, certificate.as_deref(), key_file.as_deref());
+        Some(ListenerTls {
+            name: named?,
+            certificate: certificate?,
+            key_file: key_file?,
+            allow_tls12: text.min_version.unwrap_or(TlsVersion::Tls12) == TlsVersion::Tls12,
+        })
+    }
+
+    fn check_certificate(&mut self, name: &str, certificate: Option<&std::path::Path>, key: Option<&std::path::Path>) {
+        let mut tell = |error: certificate::CertificateError| {
+            let (code, field) = match error {
+                certificate::CertificateError::Certificate { .. } => (Code::Certificate, "certificate"),
+                certificate::CertificateError::Key { .. } => (Code::PrivateKey, "key_file"),
+                certificate::CertificateError::Mismatch => (Code::KeyMismatch, "key_file"),
+            };
+            self.error(code, &["tls", name, field], error.to_string());
+        };
+        let chain = certificate.map(certificate::read_chain).transpose().map_err(&mut tell).ok().flatten();
+        let private = key.map(certificate::read_key).transpose().map_err(&mut tell).ok().flatten();
+        if let (Some(chain), Some(private)) = (&chain, private)
+            && let Err(error) = certificate::check_pair(chain, private)
+        {
+            tell(error);
+        }
+        if let Some(key) = key {
+            crate::config::secrets::warn_if_readable(key, path(&["tls", name, "key_file"]), self.problems);
+        }
+        if let Some(text) = chain.as_deref().and_then(certificate::outside_its_time) {
+            self.warning(Code::CertificateTime, &["tls", name, "certificate"], text);
+        }
+    }
+
+    /// Two things cannot listen on one address, nor one on all addresses and another on one of them.
+    pub(super) fn addresses(&mut self, listeners: &[Listener], admin: &Admin, ops: &Ops) {
+        let mut taken: Vec<(SocketAddr, String, Vec<String>)> = Vec::new();
+        for listener in listeners {
+            let name = listener.name.as_str();
+            let short = name == "default" && !self.has(&["listeners", "default"]);
+            let field = if short { path(&["listen"]) } else { path(&["listeners", name, "address"]) };
+            taken.push((listener.address, format!("listener \"{name}\""), field));
+        }
+        for (address, what, table) in [(admin.address, "the admin side", "admin"), (ops.address, "`[ops]`", "ops")] {
+            taken.extend(address.map(|a| (a, what.to_owned(), path(&[table, "address"]))));
+        }
+        for second in 1..taken.len() {
+            let Some(first) = taken[..second].iter().find(|t| overlap(t.0, taken[second].0)) else { continue };
+            // The later one may hold by default, with nothing written to point at.
+            let (there, here) = if self.tree.find(&taken[second].2).is_some() {
+                (first, &taken[second])
+            } else {
+                (&taken[second], first)
+            };
+            let message = format!("{} and {} both listen on port {}", there.1, here.1, here.0.port());
+            let field = here.2.clone();
+            let label = format!("{} has {}", there.1, there.0);
+            self.error(Code::AddressTwice, &field, message).label(label);
+        }
+    }
+
+    /// Warns of keys that travel in the clear between machines.
+    pub(super) fn plain_http(&mut self, listeners: &[Listener], clients: &Clients) {
+        for listener in listeners {
+            let open = listener.tls.is_none() && listener.insecure_requests == InsecureRequests::Allow;
+            if !open || listener.address.ip().is_loopback() || !clients.trusted_proxies.is_empty() {
+                continue;
+            }
+            self.start_notes.push(format!(
+                "listener \"{}\" takes keys over plain HTTP on {}: give it a certificate (`tls`), or name the proxies in \
+                 front of it in `[clients] trusted_proxies`",
+                listener.name, listener.address
+            ));
+        }
+    }
+}
+
+/// Whether a socket on one address is in the way of one on the other. Port 0 is never in the way.
+fn overlap(a: SocketAddr, b: SocketAddr) -> bool {
+    let covers = |a: IpAddr, b: IpAddr| match (a, b) {
+        (IpAddr::V6(all), _) if all.is_unspecified() => true,
+        (IpAddr::V4(all), IpAddr::V4(_)) => all.is_unspecified(),
+        _ => false,
+    };
+    a.port() == b.port()
+        && a.port() != 0
+        && (a.ip().to_canonical() == b.ip().to_canonical() || covers(a.ip(), b.ip()) || covers(b.ip(), a.ip()))
+}

@@ -1,0 +1,110 @@
+//! Upstreams, named and anonymous.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use rustls::pki_types::ServerName;
+
+use super::{Context, certificate};
+use crate::config::problem::Code;
+use crate::config::tree::path;
+use crate::config::written::{UpstreamText, UpstreamTlsText, Written};
+use crate::model::id::Name;
+use crate::model::upstream::{Balance, SERVERS_MAX, ServerUrl, Upstream, UpstreamTls};
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+
+impl Context<'_> {
+    pub(super) fn upstreams(&mut self, written: &Written) -> Vec<Upstream> {
+        let mut out = Vec::new();
+        for name in self.in_order("upstreams") {
+            if let Some(text) = written.upstreams.as_ref().and_then(|tables| tables.get(&name)) {
+                out.extend(self.upstream(&name, text));
+            }
+        }
+        out
+    }
+
+    fn upstream(&mut self, name: &str, text: &UpstreamText) -> Option<Upstream> {
+        let named = self.name("upstreams", name);
+        let field = ["upstreams", name, "servers"];
+        let mut servers: Vec<ServerUrl> = Vec::new();
+        let given = text.servers.as_ref().map_or(&[][..], |s| &s.0);
+        for (n, url) in given.iter().enumerate() {
+            let at = self.item(&field, n);
+            let Some(server) = self.parse::<ServerUrl>(&at, url) else { continue };
+            if servers.contains(&server) {
+                self.error(Code::Value, &at, format!("server {server} is named twice"));
+            }
+            servers.push(server);
+        }
+        if given.is_empty() && !self.problems.any_below(&path(&field)) {
+            let message = format!("upstream \"{name}\" has no servers");
+            self.gap(Code::NoServers, &field, message).help("servers = [\"http://127.0.0.1:3000\"]");
+        }
+        if servers.len() > SERVERS_MAX {
+            self.error(Code::Value, &field, format!("more than {SERVERS_MAX} servers"));
+        }
+        let duration = |field: &'static str| ["upstreams", name, field];
+        let connect = text.connect_timeout.map(|d| d.0);
+        let request = text.request_timeout.map(|d| d.0);
+        Some(Upstream {
+            servers,
+            balance: text.balance.unwrap_or_default(),
+            connect_timeout: self.positive(&duration("connect_timeout"), connect, CONNECT_TIMEOUT),
+            request_timeout: self.positive(&duration("request_timeout"), request, REQUEST_TIMEOUT),
+            tls: text.tls.as_ref().map(|tls| self.upstream_tls(name, tls)).unwrap_or_default(),
+            name: named?,
+        })
+    }
+
+    fn upstream_tls(&mut self, name: &str, text: &UpstreamTlsText) -> UpstreamTls {
+        let field = ["upstreams", name, "tls", "ca"];
+        let ca: Option<PathBuf> = text.ca.as_ref().map(|ca| self.watched_file(&field, ca));
+        if let Some(Err(error)) = ca.as_deref().map(certificate::read_chain) {
+            self.error(Code::Certificate, &field, error.to_string());
+        }
+        if let Some(server_name) = &text.server_name
+            && ServerName::try_from(server_name.as_str()).is_err()
+        {
+            let message = format!("`{}` is not a host name", crate::config::words::short(server_name));
+            self.error(Code::Value, &["upstreams", name, "tls", "server_name"], message);
+        }
+        UpstreamTls { ca, server_name: text.server_name.clone() }
+    }
+}
+
+/// The upstream that a URL in a route stands for: the one already made for this URL, or a new one named after it.
+pub(super) fn anonymous(
+    upstreams: &mut Vec<Upstream>,
+    made: &mut Vec<(ServerUrl, Name)>,
+    server: ServerUrl,
+) -> Option<Name> {
+    if let Some((_, name)) = made.iter().find(|(have, _)| *have == server) {
+        return Some(name.clone());
+    }
+    let host: String =
+        server.host.chars().map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' }).collect();
+    let host = host.trim_start_matches(['-', '.']);
+    let base = format!("{}-{}", if host.is_empty() { "local" } else { host }, server.port);
+    let taken = |name: &str| upstreams.iter().any(|u| u.name.as_str() == name);
+    let mut name = base.clone();
+    let mut n = 1;
+    while taken(&name) {
+        n += 1;
+        name = format!("{base}-{n}");
+    }
+    // Host names may be longer than names of upstreams.
+    let name: Name = name.parse().or_else(|_| format!("upstream-{}", upstreams.len() + 1).parse()).ok()?;
+    upstreams.push(Upstream {
+        name: name.clone(),
+        servers: vec![server.clone()],
+        balance: Balance::default(),
+        connect_timeout: CONNECT_TIMEOUT,
+        request_timeout: REQUEST_TIMEOUT,
+        tls: UpstreamTls::default(),
+    });
+    made.push((server, name.clone()));
+    Some(name)
+}

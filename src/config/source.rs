@@ -1,0 +1,139 @@
+//! Where values come from: files, variables of the environment, options of the command line.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::model::route::Origin;
+
+/// One place that values were read from.
+#[derive(Debug, Clone)]
+pub(super) enum Source {
+    /// A file.
+    File {
+        /// As the operator would name it.
+        shown: Arc<str>,
+        /// The directory relative paths in it start from.
+        dir: PathBuf,
+        /// Its text.
+        text: Arc<str>,
+    },
+    /// A variable of the environment that overrides a field.
+    Variable(Arc<str>),
+    /// An option of the command line.
+    Option(Arc<str>),
+}
+
+/// A stretch of one source. Options and variables have no text, so their stretch is empty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Place {
+    /// Number of the source.
+    pub source: u16,
+    /// First byte.
+    pub start: u32,
+    /// The byte after the last.
+    pub end: u32,
+}
+
+/// A place as people count: from 1, in characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct LineColumn {
+    pub line: u32,
+    pub column: u32,
+}
+
+/// All sources of one configuration, in the order they were read.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Sources(Vec<Source>);
+
+impl Sources {
+    /// Takes one more in; its number is what places refer to.
+    pub fn add(&mut self, source: Source) -> u16 {
+        let number = u16::try_from(self.0.len()).unwrap_or(u16::MAX);
+        if number < u16::MAX {
+            self.0.push(source);
+        }
+        number
+    }
+
+    pub fn get(&self, number: u16) -> Option<&Source> {
+        self.0.get(usize::from(number))
+    }
+
+    fn text(&self, number: u16) -> Option<&str> {
+        match self.get(number)? {
+            Source::File { text, .. } => Some(text),
+            Source::Variable(_) | Source::Option(_) => None,
+        }
+    }
+
+    /// The directory that a relative path written at `place` starts from; empty for the working directory.
+    pub fn dir_of(&self, place: Place) -> &Path {
+        match self.get(place.source) {
+            Some(Source::File { dir, .. }) => dir,
+            _ => Path::new(""),
+        }
+    }
+
+    /// Line and column of a place; `None` outside files.
+    pub fn line_column(&self, place: Place) -> Option<LineColumn> {
+        let before = self.text(place.source)?.get(..place.start as usize)?;
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        let line = before.bytes().filter(|b| *b == b'\n').count() + 1;
+        let column = before[line_start..].chars().count() + 1;
+        Some(LineColumn { line: u32::try_from(line).ok()?, column: u32::try_from(column).ok()? })
+    }
+
+    /// The line a place begins in, and the part of the place that lies within it, in bytes of that line.
+    pub fn line_of(&self, place: Place) -> Option<(&str, std::ops::Range<usize>)> {
+        let text = self.text(place.source)?;
+        let start = place.start as usize;
+        let line_start = text.get(..start)?.rfind('\n').map_or(0, |at| at + 1);
+        let line = text[line_start..].split('\n').next().unwrap_or("").trim_end_matches('\r');
+        let clip = |at: usize| at.saturating_sub(line_start).min(line.len());
+        let (from, to) = (clip(start), clip(place.end as usize));
+        Some((line, from..to.max(from)))
+    }
+
+    /// `gateway.toml:12:5`, or how else the place is named.
+    pub fn shown(&self, place: Place) -> String {
+        match (self.get(place.source), self.line_column(place)) {
+            (Some(Source::File { shown, .. }), Some(at)) => format!("{shown}:{}:{}", at.line, at.column),
+            (Some(Source::File { shown, .. }), None) => shown.to_string(),
+            (Some(Source::Variable(name)), _) => format!("{name} (environment)"),
+            (Some(Source::Option(name)), _) => format!("{name} (command line)"),
+            (None, _) => String::new(),
+        }
+    }
+
+    /// `gateway.toml:12`, without the column.
+    pub fn shown_line(&self, place: Place) -> String {
+        match (self.get(place.source), self.line_column(place)) {
+            (Some(Source::File { shown, .. }), Some(at)) => format!("{shown}:{}", at.line),
+            _ => self.shown(place),
+        }
+    }
+
+    /// The place as the rest of Argus names it.
+    pub fn origin(&self, place: Place) -> Origin {
+        match (self.get(place.source), self.line_column(place)) {
+            (Some(Source::File { shown, .. }), Some(at)) => Origin { file: Some(Arc::clone(shown)), line: at.line },
+            _ => Origin::none(),
+        }
+    }
+
+    /// From a key to the whole `[table.key]` around it; the key itself where it is not in a header.
+    pub fn header_of(&self, key: Place) -> Place {
+        let Some((line, within)) = self.line_of(key) else { return key };
+        let indent = line.len() - line.trim_start().len();
+        let end = line[within.end..].find(']').map(|at| within.end + at);
+        match end {
+            Some(end) if line[indent..].starts_with('[') => {
+                let line_start = key.start - u32::try_from(within.start).unwrap_or(0);
+                let at = |offset: usize| line_start + u32::try_from(offset).unwrap_or(0);
+                let closing = line[end..].bytes().take_while(|b| *b == b']').count();
+                Place { source: key.source, start: at(indent), end: at(end + closing) }
+            }
+            _ => key,
+        }
+    }
+}

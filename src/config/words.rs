@@ -1,0 +1,61 @@
+//! How problems name tables and fields.
+
+/// Longest text of a file that is repeated inside a message.
+const SHORT_CHARS_MAX: usize = 80;
+
+/// The start of a text that is too long to repeat.
+pub(super) fn short(text: &str) -> String {
+    let mut out: String = text.chars().take(SHORT_CHARS_MAX).collect();
+    if out.len() < text.len() {
+        out.push('…');
+    }
+    out
+}
+
+/// What one of a table's named tables is called.
+fn thing(table: &str) -> Option<&'static str> {
+    Some(match table {
+        "listeners" => "listener",
+        "upstreams" => "upstream",
+        "routes" => "route",
+        "plans" => "plan",
+        "conditions" => "condition",
+        "tls" => "tls",
+        _ => return None,
+    })
+}
+
+/// `route "orders"`, `` `log.access` ``, `` `limits` of plan "pro" ``.
+pub(super) fn name(path: &[String]) -> String {
+    match path {
+        [] => "the file".to_owned(),
+        [table, name, rest @ ..] if thing(table).is_some() => {
+            let named = format!("{} \"{}\"", thing(table).unwrap_or_default(), short(name));
+            match dotted(rest) {
+                rest if rest.is_empty() => named,
+                rest => format!("`{rest}` of {named}"),
+            }
+        }
+        path => format!("`{}`", dotted(path)),
+    }
+}
+
+/// Joined by dots, without the numbers of list items.
+fn dotted(path: &[String]) -> String {
+    let words: Vec<String> = path.iter().filter(|p| p.parse::<usize>().is_err()).map(|p| short(p)).collect();
+    words.join(".")
+}
+
+/// ` in route "orders"`, or nothing at the top.
+pub(super) fn within(path: &[String]) -> String {
+    if path.is_empty() { String::new() } else { format!(" in {}", name(path)) }
+}
+
+/// `routes take`, `` `log.access` takes ``, `the file takes`.
+pub(super) fn subject(path: &[String]) -> String {
+    match path {
+        [table, _] if thing(table).is_some() && table != "tls" => format!("{table} take"),
+        [table, _, rest @ ..] if thing(table).is_some() && !rest.is_empty() => format!("`{}` takes", dotted(rest)),
+        path => format!("{} takes", name(path)),
+    }
+}

@@ -1,0 +1,285 @@
+//! Tables a request meets on its way: listeners, TLS, routes, upstreams.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::config::value::{AddressText, DurationText, OneOrMany, SameOrEach, SizeOrUnlimited, SizeText};
+use crate::model::limit::LimitText;
+use crate::model::upstream::Balance;
+
+/// One address on which traffic comes in.
+///
+/// ```toml
+/// [listeners.public]
+/// address = ":443"
+/// tls     = "public"
+///
+/// [listeners.plain]
+/// address = ":80"
+/// insecure_requests = "redirect"
+/// limits = { max_body_size = "1MiB" }
+///
+/// [tls.public]
+/// certificate = "tls/tls.crt"
+/// key_file    = "tls/tls.key"
+/// ```
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct ListenerText {
+    /// Where to listen: `:8080` for every address of the machine, `127.0.0.1:8080` for one.
+    pub address: Option<AddressText>,
+    /// Name of the `[tls.NAME]` table whose certificate is shown; plain HTTP if absent.
+    pub tls: Option<String>,
+    /// What happens to requests when the listener has no TLS: `reject` (403, before any key is looked at), `redirect`
+    /// (308 to HTTPS) or `allow`. Where nothing is written, `reject` if another listener has TLS, else `allow`.
+    pub insecure_requests: Option<InsecureRequestsText>,
+    /// Bounds.
+    pub limits: Option<ListenerLimitsText>,
+    /// HTTP/3; only `false` is possible in this version.
+    #[schemars(extend("default" = false))]
+    #[expect(dead_code, reason = "one value is possible, and `unsupported` refuses the others")]
+    pub http3: Option<bool>,
+}
+
+/// What a listener without TLS does with requests.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::config) enum InsecureRequestsText {
+    /// 403.
+    Reject,
+    /// 308 to HTTPS.
+    Redirect,
+    /// Served.
+    Allow,
+}
+
+/// Bounds of a listener.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct ListenerLimitsText {
+    /// Largest head of a request: request line and headers.
+    #[schemars(extend("default" = "32KiB"))]
+    pub max_header_size: Option<SizeText>,
+    /// Largest body of a request, or `"unlimited"`.
+    #[schemars(extend("default" = "10MiB"))]
+    pub max_body_size: Option<SizeOrUnlimited>,
+    /// Longest wait for the whole head of a request.
+    #[schemars(extend("default" = "10s"))]
+    pub header_timeout: Option<DurationText>,
+    /// Longest silence on a connection.
+    #[schemars(extend("default" = "120s"))]
+    pub idle_timeout: Option<DurationText>,
+    /// Most connections at once.
+    #[schemars(extend("default" = 20_000))]
+    pub max_connections: Option<u32>,
+}
+
+/// A certificate with its key. Both files are read again when they change.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct TlsText {
+    /// PEM file of the certificate and those that lead to its issuer.
+    pub certificate: Option<String>,
+    /// PEM file of the private key.
+    pub key_file: Option<String>,
+    /// Oldest TLS version taken: `1.2` or `1.3`.
+    #[schemars(extend("default" = "1.2"))]
+    pub min_version: Option<TlsVersion>,
+    /// Client certificates; only `none` is possible in this version.
+    #[schemars(extend("default" = "none"))]
+    #[expect(dead_code, reason = "one value is possible, and `unsupported` refuses the others")]
+    pub client_auth: Option<ClientAuthText>,
+}
+
+/// A version of TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+pub(in crate::config) enum TlsVersion {
+    /// TLS 1.2.
+    #[serde(rename = "1.2")]
+    Tls12,
+    /// TLS 1.3.
+    #[serde(rename = "1.3")]
+    Tls13,
+}
+
+/// Whether clients show certificates.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::config) enum ClientAuthText {
+    /// They are not asked.
+    None,
+}
+
+/// One API behind Argus.
+///
+/// ```toml
+/// [upstreams.orders]
+/// servers         = ["http://orders-1:8080", "http://orders-2:8080"]
+/// balance         = "least_requests"
+/// connect_timeout = "2s"
+/// request_timeout = "30s"
+///
+/// [upstreams.reports]
+/// servers = ["https://reports.internal:8443"]
+/// tls     = { server_name = "reports.internal" }
+/// ```
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct UpstreamText {
+    /// Its servers, as URLs of scheme, host and port.
+    pub servers: Option<OneOrMany<String>>,
+    /// Which server takes the next request.
+    #[schemars(extend("default" = "round_robin"))]
+    pub balance: Option<Balance>,
+    /// Longest wait for a connection, TLS included.
+    #[schemars(extend("default" = "2s"))]
+    pub connect_timeout: Option<DurationText>,
+    /// Longest wait for the head of the answer, and then between two pieces of its body.
+    #[schemars(extend("default" = "30s"))]
+    pub request_timeout: Option<DurationText>,
+    /// TLS to servers whose URL says `https`.
+    pub tls: Option<UpstreamTlsText>,
+}
+
+/// How TLS is spoken to an upstream.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct UpstreamTlsText {
+    /// PEM file of the certificates that are trusted, instead of the built-in ones.
+    pub ca: Option<String>,
+    /// Name expected in the server's certificate, where it is not the URL's host.
+    pub server_name: Option<String>,
+}
+
+/// What is allowed through, and where to. The most specific route wins: an exact host before a wildcard before none,
+/// then the longest path, then one that names methods, then one that names headers. Order does not matter, and two
+/// routes that are equally specific are an error.
+///
+/// ```toml
+/// [routes.orders]
+/// hosts    = ["api.example.com"]
+/// paths    = ["/v1/orders/*"]
+/// upstream = "http://127.0.0.1:3000"
+/// auth     = "api_key"
+/// scopes   = { GET = "orders:read", "POST,PUT,PATCH,DELETE" = "orders:write" }
+/// cost     = { POST = 5 }
+/// limits   = [{ rate = "10/s", by = "ip" }]
+///
+/// [routes.status]
+/// paths    = ["/status"]
+/// methods  = ["GET", "HEAD"]
+/// upstream = "http://127.0.0.1:3000"
+/// auth     = "none"
+/// ```
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct RouteText {
+    /// Hosts, such as `api.example.com` or `*.example.com` for every name below it; any host if absent.
+    pub hosts: Option<OneOrMany<String>>,
+    /// Paths: `/status` alone, or `/v1/orders/*` for `/v1/orders` and everything below it.
+    pub paths: Option<OneOrMany<String>>,
+    /// Methods; any if absent. Where `scopes` is a table by method and this is absent, the methods named there.
+    pub methods: Option<OneOrMany<String>>,
+    /// Headers that must be there: a text for the value they must have, `true` for any value.
+    pub headers: Option<BTreeMap<String, HeaderMatchText>>,
+    /// Where to: the name of an `[upstreams.NAME]` table, or a URL.
+    pub upstream: Option<String>,
+    /// How callers prove who they are: `"api_key"`, or `"none"` for a public route. There is no default.
+    pub auth: Option<OneOrMany<AuthWord>>,
+    /// What a key must be able to do: a scope, several joined by `AND`, `OR` and parentheses, or a table of these by
+    /// method. `HEAD` follows `GET`.
+    pub scopes: Option<SameOrEach<String>>,
+    /// Units a request takes from each limit: a number, or a table of numbers by method.
+    #[schemars(extend("default" = 1))]
+    pub cost: Option<SameOrEach<u64>>,
+    /// Names of `[conditions.NAME]` tables that must all hold.
+    pub conditions: Option<OneOrMany<String>>,
+    /// Limits of the route itself, besides those of a key's plan.
+    pub limits: Option<Vec<LimitText>>,
+    /// Cut from the front of the path before forwarding.
+    pub strip_prefix: Option<String>,
+    /// Environments whose keys are taken, such as `"live"`; any if absent.
+    pub environment: Option<OneOrMany<String>>,
+    /// How refusals look on this route.
+    pub errors: Option<RouteErrorsText>,
+}
+
+/// What a header must be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::config) enum HeaderMatchText {
+    Present,
+    Equals(String),
+}
+
+impl<'de> Deserialize<'de> for HeaderMatchText {
+    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        struct Match;
+
+        impl serde::de::Visitor<'_> for Match {
+            type Value = HeaderMatchText;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a text in quotes, or true for any value")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, v: &str) -> Result<HeaderMatchText, E> {
+                Ok(HeaderMatchText::Equals(v.to_owned()))
+            }
+
+            fn visit_bool<E: serde::de::Error>(self, v: bool) -> Result<HeaderMatchText, E> {
+                if v {
+                    Ok(HeaderMatchText::Present)
+                } else {
+                    Err(E::custom("a route cannot ask for the absence of a header: write `true` or the value"))
+                }
+            }
+        }
+
+        d.deserialize_any(Match)
+    }
+}
+
+impl JsonSchema for HeaderMatchText {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "HeaderMatch".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({"anyOf": [{"type": "string"}, {"const": true}]})
+    }
+}
+
+/// A way to prove who is calling.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::config) enum AuthWord {
+    /// By an API key.
+    ApiKey,
+    /// Not at all.
+    None,
+}
+
+/// How refusals look on a route.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct RouteErrorsText {
+    /// `problem` for `application/problem+json` (RFC 9457), `argus` for `{"success":false,"error":"…"}`.
+    #[schemars(extend("default" = "problem"))]
+    pub style: Option<ErrorStyleText>,
+}
+
+/// A style of refusals.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::config) enum ErrorStyleText {
+    /// `application/problem+json`.
+    Problem,
+    /// `{"success":false,"error":"…"}`.
+    Argus,
+}

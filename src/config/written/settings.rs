@@ -1,0 +1,420 @@
+//! Tables of which there is one each: clients, keys, store, admin side and the rest.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::config::value::{
+    AddressOrOff, DurationOrForever, DurationOrNever, DurationText, OneOrMany, ShareText, SizeText,
+};
+
+/// Who may tell the client's address.
+///
+/// ```toml
+/// [clients]
+/// trusted_proxies = ["10.0.0.0/8", "fd00::/8"]
+/// address_from    = "x-forwarded-for"
+/// ```
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct ClientsText {
+    /// Networks whose word about the client's address is taken, as CIDR; nobody's if absent.
+    pub trusted_proxies: Option<OneOrMany<String>>,
+    /// Where a trusted proxy tells it: `x-forwarded-for`, `forwarded` (RFC 7239), or `peer` for nowhere.
+    #[schemars(extend("default" = "x-forwarded-for"))]
+    pub address_from: Option<AddressFromText>,
+    /// Bits of an IPv6 address by which a client is counted: one home network is one client.
+    #[schemars(extend("default" = 64))]
+    pub ipv6_prefix: Option<u8>,
+}
+
+/// Where the client's address stands.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(in crate::config) enum AddressFromText {
+    /// `X-Forwarded-For`.
+    XForwardedFor,
+    /// `Forwarded`.
+    Forwarded,
+    /// The connection's own address.
+    Peer,
+}
+
+/// How callers prove who they are.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct AuthText {
+    /// API keys.
+    pub api_key: Option<ApiKeyText>,
+}
+
+/// How API keys are presented.
+///
+/// ```toml
+/// [auth.api_key]
+/// from     = ["header:X-API-Key", "bearer"]
+/// failures = "20/min"
+/// ```
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct ApiKeyText {
+    /// Places where a key may stand: `header:NAME`, `bearer` (`Authorization: Bearer …`), `apikey`
+    /// (`Authorization: ApiKey …`), `query:NAME`, `cookie:NAME`. Two different keys in one request are refused.
+    #[schemars(extend("default" = ["header:X-API-Key", "bearer", "header:Argus-API-Key"]))]
+    pub from: Option<OneOrMany<String>>,
+    /// Whether the upstream sees the key.
+    #[schemars(extend("default" = false))]
+    pub forward_credential: Option<bool>,
+    /// Failed credentials taken from one address before it is refused unheard, or `"off"`.
+    #[schemars(extend("default" = "20/min"))]
+    pub failures: Option<String>,
+}
+
+/// How keys are made and kept.
+///
+/// ```toml
+/// [keys]
+/// prefix       = "acme"
+/// default_ttl  = "365d"
+/// default_plan = "free"
+/// pepper       = "${ARGUS_PEPPER:-only-an-example-of-a-pepper}"
+/// rotation     = { overlap = "24h" }
+///
+/// [plans.free]
+/// limits = [{ rate = "60/min" }]
+/// ```
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct KeysText {
+    /// The word in front of every key: 2 to 16 lower-case letters and digits, a letter first.
+    #[schemars(extend("default" = "argus"))]
+    pub prefix: Option<String>,
+    /// Words that may name an environment; new keys get the first.
+    #[schemars(extend("default" = ["live", "test"]))]
+    pub environments: Option<OneOrMany<String>>,
+    /// Life of a new key for which none is given, or `"never"` for keys that do not expire.
+    #[schemars(extend("default" = "never"))]
+    pub default_ttl: Option<DurationOrNever>,
+    /// Most live keys of one owner.
+    #[schemars(extend("default" = 50))]
+    pub max_per_owner: Option<u32>,
+    /// Plan of keys that name none. The plan `default` allows 100 requests a minute unless `[plans.default]` says
+    /// otherwise.
+    #[schemars(extend("default" = "default"))]
+    pub default_plan: Option<String>,
+    /// Secret, of at least 16 bytes, that makes a stolen table of keys useless on its own. Keys made before it was set
+    /// or changed stop working.
+    pub pepper: Option<String>,
+    /// File that holds the pepper.
+    pub pepper_file: Option<String>,
+    /// What happens when a key is rotated.
+    pub rotation: Option<RotationText>,
+}
+
+/// What happens when a key is rotated.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct RotationText {
+    /// How long the old key goes on working if nothing else is said.
+    #[schemars(extend("default" = "24h"))]
+    pub overlap: Option<DurationText>,
+}
+
+/// Databases that tell the country and the network of an address. None is shipped.
+///
+/// ```toml
+/// [geo]
+/// country_db = "geoip/country.mmdb"
+/// asn_db     = "geoip/asn.mmdb"
+/// unknown    = "deny"
+/// ```
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct GeoText {
+    /// File of countries, in MaxMind's format.
+    pub country_db: Option<String>,
+    /// File of autonomous systems, in MaxMind's format.
+    pub asn_db: Option<String>,
+    /// Whether a client that no database places passes a country or network condition.
+    #[schemars(extend("default" = "deny"))]
+    pub unknown: Option<UnknownText>,
+    /// Age of a database from which a warning is given.
+    #[schemars(extend("default" = "45d"))]
+    pub warn_if_older_than: Option<DurationOrNever>,
+}
+
+/// What becomes of a client that cannot be placed.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::config) enum UnknownText {
+    /// It is refused.
+    Deny,
+    /// It passes.
+    Allow,
+}
+
+/// Where keys, counters and records are kept.
+///
+/// ```toml
+/// [store]
+/// url = "file:/var/lib/argus"
+/// ```
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct StoreText {
+    /// `file:DIRECTORY` for the embedded store. If absent: `$STATE_DIRECTORY`, else `./argus-data` where it exists, else
+    /// `/var/lib/argus` where it can be written to, else `./argus-data`.
+    pub url: Option<String>,
+}
+
+/// The admin side.
+///
+/// ```toml
+/// [admin]
+/// address = "127.0.0.1:9640"
+/// socket  = "/run/argus/admin.sock"
+/// hosts   = ["argus.internal"]
+/// ```
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct AdminText {
+    /// Where it listens, or `"off"` for the socket alone.
+    #[schemars(extend("default" = "127.0.0.1:9640"))]
+    pub address: Option<AddressOrOff>,
+    /// Unix socket that the command line uses on this host; `admin.sock` in the store's directory if absent.
+    pub socket: Option<String>,
+    /// Key of the TCP side. If neither this nor `key_file` is given, one is made and kept in the store's directory.
+    pub key: Option<String>,
+    /// File that holds the key.
+    pub key_file: Option<String>,
+    /// Names under which the admin side is reached, besides loopback and its own address.
+    pub hosts: Option<OneOrMany<String>>,
+    /// Versions of its API; only `v1` is possible in this version.
+    #[schemars(extend("default" = ["v1"]))]
+    #[expect(dead_code, reason = "one value is possible, and `unsupported` refuses the others")]
+    pub dialects: Option<OneOrMany<DialectText>>,
+}
+
+/// A version of the admin API.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::config) enum DialectText {
+    /// Version 1.
+    V1,
+}
+
+/// Probes, metrics and the end. Nothing secret is served here.
+///
+/// ```toml
+/// [ops]
+/// address = ":9642"
+/// drain   = { delay = "5s", grace = "25s" }
+/// ```
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct OpsText {
+    /// Where `/livez`, `/readyz` and `/metrics` are served, or `"off"`.
+    #[schemars(extend("default" = "127.0.0.1:9642"))]
+    pub address: Option<AddressOrOff>,
+    /// What happens between the signal to stop and the end.
+    pub drain: Option<DrainText>,
+}
+
+/// What happens between the signal to stop and the end.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct DrainText {
+    /// How long new connections are still taken, until load balancers have noticed. If absent: `0s` when started
+    /// without a file or by systemd, else `5s`.
+    #[schemars(extend("default" = "5s"))]
+    pub delay: Option<DurationText>,
+    /// How long requests in flight may take after that.
+    #[schemars(extend("default" = "25s"))]
+    pub grace: Option<DurationText>,
+}
+
+/// What upstreams are told about the caller.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct IdentityHeadersText {
+    /// How they are told; only `plain` headers are possible in this version.
+    #[schemars(extend("default" = ["plain"]))]
+    #[expect(dead_code, reason = "one value is possible, and `unsupported` refuses the others")]
+    pub style: Option<OneOrMany<IdentityStyle>>,
+    /// What the names of these headers begin with.
+    #[schemars(extend("default" = "Argus-"))]
+    pub prefix: Option<String>,
+}
+
+/// A way of telling identity.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::config) enum IdentityStyle {
+    /// One header a fact.
+    Plain,
+}
+
+/// Logs.
+///
+/// ```toml
+/// [log]
+/// level  = "info"
+/// format = "json"
+/// access = { sample = "10%", query = "drop", ip = "truncated" }
+/// ```
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct LogText {
+    /// `error`, `warn`, `info`, `debug` or `trace`; also by module, as in `info,argus::proxy=debug`.
+    #[schemars(extend("default" = "info"))]
+    pub level: Option<String>,
+    /// How lines look: `auto` is `pretty` on a terminal and `json` elsewhere.
+    #[schemars(extend("default" = "auto"))]
+    pub format: Option<LogFormatText>,
+    /// The access log, one line a request.
+    pub access: Option<AccessText>,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::config) enum LogFormatText {
+    /// Pretty on a terminal, JSON elsewhere.
+    Auto,
+    /// JSON.
+    Json,
+    /// For people.
+    Pretty,
+}
+
+/// What the access log holds.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct AccessText {
+    /// Whether it is written at all.
+    #[schemars(extend("default" = true))]
+    pub enabled: Option<bool>,
+    /// Share of admitted requests that are logged. Refusals and failures always are.
+    #[schemars(extend("default" = "100%"))]
+    pub sample: Option<ShareText>,
+    /// Request headers that are logged besides. Credentials never are.
+    pub headers: Option<OneOrMany<String>>,
+    /// What becomes of the query: `redact` tells that there was one, `keep` leaves it but for credentials, `drop`
+    /// leaves it out.
+    #[schemars(extend("default" = "redact"))]
+    pub query: Option<QueryText>,
+    /// What becomes of the client's address: `full`, `truncated` to /24 or /48, or `hashed`.
+    #[schemars(extend("default" = "full"))]
+    pub ip: Option<AddressLogText>,
+}
+
+/// What becomes of a query in the log.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::config) enum QueryText {
+    /// A mark that there was one.
+    Redact,
+    /// As sent, without credentials.
+    Keep,
+    /// Left out.
+    Drop,
+}
+
+/// What becomes of an address in the log.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::config) enum AddressLogText {
+    /// Whole.
+    Full,
+    /// Cut to its network.
+    Truncated,
+    /// A hash that changes with every start.
+    Hashed,
+}
+
+/// Metrics.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct MetricsText {
+    /// Whether `/metrics` is served in Prometheus' formats; `[ops] address = "off"` switches it off.
+    #[schemars(extend("default" = true))]
+    #[expect(dead_code, reason = "one value is possible, and `unsupported` refuses the others")]
+    pub prometheus: Option<bool>,
+    /// Whether there is a series for each key; only `false` is possible in this version.
+    #[schemars(extend("default" = false))]
+    #[expect(dead_code, reason = "one value is possible, and `unsupported` refuses the others")]
+    pub key_labels: Option<bool>,
+}
+
+/// How refusals look.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct ErrorsText {
+    /// URL that the `type` of refusals begins with; the reason's code follows. `about:blank` if absent.
+    pub type_base: Option<String>,
+    /// Answer 401 instead of 404 to callers without a key, so that nobody learns which routes there are.
+    #[schemars(extend("default" = false))]
+    pub hide_routes: Option<bool>,
+    /// `full` tells which condition does not hold, `minimal` only that one does not.
+    #[schemars(extend("default" = "full"))]
+    pub detail: Option<DetailText>,
+}
+
+/// How much a refusal tells.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::config) enum DetailText {
+    /// Which condition does not hold.
+    Full,
+    /// That one does not hold.
+    Minimal,
+}
+
+/// How long records are kept: a duration, or `"forever"`.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct RetentionText {
+    /// Usage by the minute.
+    #[schemars(extend("default" = "30d"))]
+    pub usage_minutes: Option<DurationOrForever>,
+    /// Usage by the day.
+    #[schemars(extend("default" = "400d"))]
+    pub usage_days: Option<DurationOrForever>,
+    /// Audit records.
+    #[schemars(extend("default" = "400d"))]
+    pub audit: Option<DurationOrForever>,
+    /// What is left of deleted keys: id, name, owner and reason.
+    #[schemars(extend("default" = "400d"))]
+    pub deleted_keys: Option<DurationOrForever>,
+    /// Addresses of clients.
+    pub client_ip: Option<ClientIpText>,
+}
+
+/// What becomes of kept addresses.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct ClientIpText {
+    /// Age at which they are cut to /24 and /48, or `"never"`.
+    #[schemars(extend("default" = "7d"))]
+    pub truncate_after: Option<DurationOrNever>,
+}
+
+/// Threads and memory.
+///
+/// ```toml
+/// [resources]
+/// workers   = 4
+/// counters  = "64MiB"
+/// key_cache = "64MiB"
+/// ```
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct ResourcesText {
+    /// Threads that carry traffic; as many as there are cores if absent.
+    pub workers: Option<u32>,
+    /// Memory for the counters of limits. When it is full, new counters are refused.
+    #[schemars(extend("default" = "64MiB"))]
+    pub counters: Option<SizeText>,
+    /// Memory for keys that were looked up.
+    #[schemars(extend("default" = "64MiB"))]
+    pub key_cache: Option<SizeText>,
+}
