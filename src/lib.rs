@@ -1,5 +1,8 @@
 //! Argus: an authenticating reverse-proxy gateway.
+
+pub mod admission;
 pub mod config;
+pub mod geo;
 pub mod limits;
 pub mod model;
 pub mod record;

@@ -64,8 +64,34 @@ pub fn checksum(text: &[u8]) -> [u8; CHECKSUM_LEN] {
     out
 }
 
+/// What a text looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape<'a> {
+    /// A key of our own shape, with the right checksum.
+    Own(KeyParts<'a>),
+    /// Of our own shape, but the checksum is wrong: not a key, whatever the store may hold.
+    Damaged,
+    /// Anything else: a key only if it was imported.
+    Foreign,
+}
+
+/// Looks at the shape of `text`, and at its checksum if it is our own.
+pub fn shape(text: &[u8]) -> Shape<'_> {
+    let Some(parts) = parts(text) else { return Shape::Foreign };
+    let (signed, sum) = text.split_at(text.len() - CHECKSUM_LEN);
+    if checksum(signed) == sum { Shape::Own(parts) } else { Shape::Damaged }
+}
+
 /// Reads a key of our own shape and verifies its checksum. `None` for anything else, without saying why.
 pub fn parse(text: &[u8]) -> Option<KeyParts<'_>> {
+    match shape(text) {
+        Shape::Own(parts) => Some(parts),
+        Shape::Damaged | Shape::Foreign => None,
+    }
+}
+
+/// The parts of a text of our own shape; at least [`CHECKSUM_LEN`] bytes.
+fn parts(text: &[u8]) -> Option<KeyParts<'_>> {
     let tail = PUBLIC_ID_LEN + 1 + SECRET_LEN + CHECKSUM_LEN;
     let head_len = text.len().checked_sub(tail)?;
     if head_len > PREFIX_LEN.end() + 1 + ENVIRONMENT_LEN_MAX + 1 {
@@ -82,8 +108,7 @@ pub fn parse(text: &[u8]) -> Option<KeyParts<'_>> {
     if rest[PUBLIC_ID_LEN] != b'_' || !secret.iter().all(|b| is_base62(*b)) {
         return None;
     }
-    let (signed, sum) = text.split_at(text.len() - CHECKSUM_LEN);
-    (checksum(signed) == sum).then_some(KeyParts { prefix, environment, id })
+    Some(KeyParts { prefix, environment, id })
 }
 
 /// A new public id from the operating system's generator.
@@ -144,6 +169,18 @@ mod tests {
             let whole = format!("{text}{sum}");
             let parts = parse(whole.as_bytes()).unwrap();
             assert_eq!((parts.prefix, parts.id.public()), ("argus", &text[11..21]));
+        }
+    }
+
+    #[test]
+    fn shapes() {
+        let good = b"argus_live_9f3KtWq2Zc_0123456789ABCDEFGHIJKLMNOPQRSTUV1c6QiG";
+        let mut bad = *good;
+        bad[59] = b'H';
+        assert!(matches!(shape(good), Shape::Own(_)));
+        assert_eq!(shape(&bad), Shape::Damaged);
+        for foreign in [&b"argus_0123456789abcdef0123456789abcdef"[..], b"", b"_", &good[..59], b"hunter2"] {
+            assert_eq!(shape(foreign), Shape::Foreign);
         }
     }
 

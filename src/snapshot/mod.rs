@@ -1,10 +1,19 @@
 //! What is in force now: one immutable [`Snapshot`], swapped whole. A request uses one from start to end.
 
+pub mod access;
+pub mod build;
+pub mod identity;
+pub mod key_cache;
+pub mod refresh;
+pub mod route_table;
+pub mod subject;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
+use http::HeaderValue;
 
 use crate::config::Config;
 use crate::model::condition::Condition;
@@ -12,6 +21,10 @@ use crate::model::id::Name;
 use crate::model::limit::Limit;
 use crate::model::role::RoleText;
 use crate::model::route::{Origin, Route};
+
+pub use access::Access;
+pub use identity::IdentityNames;
+pub use route_table::RouteTable;
 
 /// A condition with the name and the place it is known by.
 #[derive(Debug)]
@@ -32,6 +45,9 @@ pub struct BoundLimit {
     /// Hash of where the limit belongs (plan, key, route or owner) and its name. Holds no route, version or node
     /// unless the limit counts by route, so that a changed limit goes on with its counters.
     pub identity: u128,
+    /// The limit's name as callers see it: a route's and an owner's limits say so (`orders.minute`, `owner.minute`),
+    /// as they meet others of the same name.
+    pub label: Name,
     /// Where it stands.
     pub origin: Origin,
 }
@@ -47,13 +63,21 @@ pub struct ActiveRoute {
     pub conditions: Vec<Arc<NamedCondition>>,
     /// Its limits.
     pub limits: Vec<BoundLimit>,
+    /// Its limits as `RateLimit-Policy` tells them; absent if it has none.
+    pub policy: Option<HeaderValue>,
+    /// What a counter of this route alone is known by.
+    pub subject: u128,
 }
 
 /// A plan, ready to be counted.
 #[derive(Debug)]
 pub struct ActivePlan {
+    /// Its name; `default` for the plan that is built in.
+    pub name: Name,
     /// Its limits.
     pub limits: Vec<BoundLimit>,
+    /// Its name as the upstream gets it.
+    pub header: HeaderValue,
 }
 
 /// Everything a decision needs, but the key.
@@ -71,6 +95,18 @@ pub struct Snapshot {
     pub conditions: BTreeMap<Name, Arc<NamedCondition>>,
     /// Roles of the store.
     pub roles: BTreeMap<Name, RoleText>,
+    /// The plan of keys that name none.
+    pub default_plan: Arc<ActivePlan>,
+    /// Which route takes which request.
+    pub table: RouteTable,
+    /// Names of the identity headers.
+    pub identity: IdentityNames,
+    /// Environments as the upstream gets them.
+    pub environments: Vec<(Box<str>, HeaderValue)>,
+    /// Failed credentials taken from one address; `None` when they are not counted.
+    pub failures: Option<BoundLimit>,
+    /// How to present a key here, in words, for callers that presented none.
+    pub how_to_authenticate: Box<str>,
 }
 
 /// The snapshot in force.

@@ -1,0 +1,119 @@
+//! The limits a request met, and how its answer tells them.
+
+use std::io::Write;
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::config::RateLimitHeaders;
+use crate::limits::{LimitState, Verdict};
+use crate::model::clock::Now;
+use crate::model::limit::LIMITS_MAX;
+use crate::snapshot::{Access, ActiveRoute, BoundLimit};
+
+const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
+const LEGACY_LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
+const LEGACY_REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
+const LEGACY_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
+/// Bytes of the longest `RateLimit` value: sixteen names of a hundred bytes with two numbers each.
+const VALUE_BYTES_MAX: usize = LIMITS_MAX * (crate::model::id::NAME_LEN_MAX + 56);
+
+/// The limits that were counted for a request, with what is left of them. Empty if none was asked.
+#[derive(Debug)]
+pub struct LimitReport {
+    /// Where the limits stand: first the key's, then the route's, in the order of the verdict.
+    access: Option<Arc<Access>>,
+    route: Option<Arc<ActiveRoute>>,
+    verdict: Verdict,
+}
+
+impl LimitReport {
+    /// A report of no limits.
+    pub fn empty() -> Self {
+        LimitReport { access: None, route: None, verdict: Verdict::unlimited() }
+    }
+
+    /// The verdict about the limits of `access` and then of `route`.
+    pub(super) fn new(access: Option<Arc<Access>>, route: Option<Arc<ActiveRoute>>, verdict: Verdict) -> Self {
+        LimitReport { access, route, verdict }
+    }
+
+    /// Every limit that was counted, with its state.
+    pub fn iter(&self) -> impl Iterator<Item = (&BoundLimit, &LimitState)> {
+        let of_key = self.access.iter().flat_map(|a| &a.limits);
+        let of_route = self.route.iter().flat_map(|r| &r.limits);
+        of_key.chain(of_route).zip(self.verdict.states())
+    }
+
+    /// Whether no limit was counted.
+    pub fn is_empty(&self) -> bool {
+        self.verdict.states().is_empty()
+    }
+
+    /// The limit with the smallest share left; among equals the one that comes back last.
+    pub fn tightest(&self) -> Option<(&BoundLimit, &LimitState)> {
+        self.iter().min_by(|a, b| tightness(*a).cmp(&tightness(*b)))
+    }
+
+    /// Writes the header fields of the families asked for. `t` and reset are rounded up, so that waiting is enough.
+    pub fn headers(&self, families: RateLimitHeaders, now: Now, out: &mut HeaderMap) {
+        if self.is_empty() {
+            return;
+        }
+        if families.ietf {
+            for policy in [self.access.as_ref().map(|a| &a.policy), self.route.as_ref().map(|r| &r.policy)] {
+                if let Some(Some(policy)) = policy {
+                    out.append(POLICY, policy.clone());
+                }
+            }
+            if let Some(value) = self.ratelimit() {
+                out.insert(RATELIMIT, value);
+            }
+        }
+        if families.legacy {
+            if let Some((bound, state)) = self.tightest() {
+                let now_s = u64::try_from(now.wall.as_second()).unwrap_or(0);
+                out.insert(LEGACY_LIMIT, HeaderValue::from(bound.limit.burst));
+                out.insert(LEGACY_REMAINING, HeaderValue::from(state.remaining));
+                out.insert(LEGACY_RESET, HeaderValue::from(now_s.saturating_add(seconds_up(state.reset_us))));
+            }
+        }
+    }
+
+    /// `"burst";r=37;t=1, "month";r=1482113;t=86400`, tightest first.
+    fn ratelimit(&self) -> Option<HeaderValue> {
+        let mut order = [0_u8; LIMITS_MAX];
+        let mut bounds: [Option<(&BoundLimit, &LimitState)>; LIMITS_MAX] = [None; LIMITS_MAX];
+        let mut len = 0;
+        for (slot, met) in bounds.iter_mut().zip(self.iter()) {
+            *slot = Some(met);
+            order[len] = u8::try_from(len).unwrap_or(0);
+            len += 1;
+        }
+        let order = &mut order[..len];
+        let met = |i: &u8| bounds[usize::from(*i)];
+        order.sort_by(|a, b| met(a).map(tightness).cmp(&met(b).map(tightness)));
+        let mut buffer = [0_u8; VALUE_BYTES_MAX];
+        let mut rest: &mut [u8] = &mut buffer;
+        let mut comma = "";
+        for (bound, state) in order.iter().filter_map(met) {
+            let t = seconds_up(state.reset_us);
+            write!(rest, "{comma}\"{}\";r={};t={t}", bound.label, state.remaining).ok()?;
+            comma = ", ";
+        }
+        let left = rest.len();
+        HeaderValue::from_bytes(&buffer[..VALUE_BYTES_MAX - left]).ok()
+    }
+}
+
+/// Smaller is tighter: the share left in parts of 2^32, then the later return first.
+fn tightness((bound, state): (&BoundLimit, &LimitState)) -> (bool, u64, std::cmp::Reverse<u64>) {
+    let share = (u128::from(state.remaining) << 32) / u128::from(bound.limit.burst.max(1));
+    (!state.refused, u64::try_from(share).unwrap_or(u64::MAX), std::cmp::Reverse(state.reset_us))
+}
+
+/// Microseconds as whole seconds, rounded up.
+pub(super) fn seconds_up(us: u64) -> u64 {
+    us.div_ceil(1_000_000)
+}
