@@ -5,6 +5,8 @@ pub mod config;
 pub mod geo;
 pub mod limits;
 pub mod model;
+pub mod proxy;
 pub mod record;
 pub mod snapshot;
 pub mod store;
+pub mod telemetry;

@@ -121,13 +121,14 @@ impl Line<'_> {
         self.raw(",\"auth\":");
         self.optional(t.caller.as_ref().map(|_| "api_key".as_bytes()));
         self.raw(",\"key_id\":");
-        self.optional(t.caller.as_ref().map(|c| c.key.public().as_bytes()));
+        self.optional(t.caller.as_ref().map(|c| c.key.id.public().as_bytes()));
         self.raw(",\"key\":");
-        self.optional(t.caller.as_ref().map(|c| c.name.as_str().as_bytes()));
+        self.optional(t.caller.as_ref().map(|c| c.key.name.as_str().as_bytes()));
         self.raw(",\"owner\":");
-        self.optional(t.caller.as_ref().and_then(|c| c.owner.as_deref()).map(str::as_bytes));
+        let owner = t.caller.as_ref().and_then(|c| c.owner.as_ref());
+        self.optional(owner.map(|o| o.external_id.as_ref().unwrap_or(&o.name).as_bytes()));
         self.raw(",\"plan\":");
-        self.optional(t.caller.as_ref().and_then(|c| c.plan.as_ref()).map(|p| p.as_str().as_bytes()));
+        self.optional(t.caller.as_ref().map(|c| c.plan.as_str().as_bytes()));
         self.raw(",\"cost\":");
         self.number(t.cost);
         self.raw(",\"bytes_in\":");

@@ -13,7 +13,10 @@ use super::cell::{Sample, WorkerCell, method_number};
 use super::usage::LastCall;
 use crate::model::clock::Now;
 use crate::model::country::Country;
-use crate::model::id::{KeyId, Name};
+use crate::model::id::Name;
+use crate::model::key::Key;
+use crate::model::limit::LIMITS_MAX;
+use crate::model::owner::Owner;
 use crate::model::reason::Reason;
 
 /// Status recorded when the client hung up before it was sent one.
@@ -73,14 +76,12 @@ pub struct ListenerLabel {
 /// Whose key it was.
 #[derive(Debug, Clone)]
 pub struct Caller {
-    /// The key's public id.
-    pub key: KeyId,
-    /// The key's name.
-    pub name: Name,
-    /// The owner's external id, name or id.
-    pub owner: Option<Arc<str>>,
-    /// The plan.
-    pub plan: Option<Name>,
+    /// The key.
+    pub key: Arc<Key>,
+    /// Its owner.
+    pub owner: Option<Arc<Owner>>,
+    /// The plan it is under.
+    pub plan: Name,
 }
 
 /// What happened at the upstream.
@@ -98,6 +99,27 @@ pub struct UpstreamCall {
     pub status: Option<u16>,
     /// Times it was asked.
     pub attempts: u8,
+}
+
+/// Limits a request met, by number, and whether each refused.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct LimitsMet {
+    met: [(u16, bool); LIMITS_MAX],
+    len: usize,
+}
+
+impl LimitsMet {
+    /// Adds a limit; more than [`LIMITS_MAX`] no request meets.
+    pub fn push(&mut self, number: u16, refused: bool) {
+        if let Some(slot) = self.met.get_mut(self.len) {
+            *slot = (number, refused);
+            self.len += 1;
+        }
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &(u16, bool)> {
+        self.met[..self.len].iter()
+    }
 }
 
 /// How a request ended, as far as is known.
@@ -145,6 +167,8 @@ pub struct Ticket {
     pub key_in_query: bool,
     /// Units taken.
     pub cost: u64,
+    /// Limits it met.
+    pub limits: LimitsMet,
     /// Why it was refused or failed.
     pub reason: Option<Reason>,
     /// Status sent.
@@ -212,6 +236,7 @@ impl Ticket {
             caller: None,
             key_in_query: false,
             cost: 0,
+            limits: LimitsMet::default(),
             reason: None,
             status: HUNG_UP,
             upstream: None,
@@ -240,6 +265,15 @@ impl Ticket {
 
     pub(super) fn query(&self) -> Option<&str> {
         self.uri.query()
+    }
+
+    /// The same address over HTTPS; `None` without a host.
+    pub fn https_url(&self) -> Option<String> {
+        let host = std::str::from_utf8(self.host()).ok().filter(|h| !h.is_empty())?;
+        let name =
+            host.rsplit_once(':').filter(|(_, p)| p.bytes().all(|b| b.is_ascii_digit())).map_or(host, |(n, _)| n);
+        let target = self.uri.path_and_query().map_or("/", |t| t.as_str());
+        Some(format!("https://{name}{target}"))
     }
 
     /// Notes that the upstream `name` is asked, once more if it was before.
@@ -303,10 +337,13 @@ impl Drop for Ticket {
         let call =
             LastCall { at: self.started.wall, ip: self.client_ip, country: self.country, route, status: ended.status };
         let to_log = self.style.is_on() && (ended.outcome != "allowed" || self.style.sampled(self.draw));
-        let key = self.caller.as_ref().map(|c| c.key);
+        let key = self.caller.as_ref().map(|c| c.key.id);
         let cell = Arc::clone(&self.cell);
         cell.take_in(&sample, |gathered| {
             let bytes = (ended.bytes_in, ended.bytes_out);
+            for met in self.limits.iter() {
+                *gathered.totals.limits.entry(*met).or_default() += 1;
+            }
             gathered.usage.count(key, self.reason, call, self.cost, bytes);
             gathered.log.push(&self.style, self, &ended, to_log);
         });

@@ -103,7 +103,8 @@ impl Documents {
             | Change::DeleteKey { .. }
             | Change::InsertOwner(_)
             | Change::UpdateOwner { .. }
-            | Change::DeleteOwner { .. } => {}
+            | Change::DeleteOwner { .. }
+            | Change::RecordOnly => {}
         }
         Ok(())
     }

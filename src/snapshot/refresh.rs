@@ -108,6 +108,7 @@ impl Shared {
                 Change::InsertOwner(owner) => effects.owners.push(owner.id.clone()),
                 Change::UpdateOwner { owner, .. } => effects.owners.push(owner.id.clone()),
                 Change::DeleteOwner { id, .. } => effects.owners.push(id.clone()),
+                Change::RecordOnly => {}
                 Change::PutDocument { .. } | Change::DeleteDocument { .. } => {
                     self.still_used(change)?;
                     let next = next.get_or_insert_with(|| documents.clone());

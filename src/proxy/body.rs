@@ -1,0 +1,263 @@
+//! Bodies on their way through: streamed with back-pressure, counted, bounded, and never made to look complete when
+//! they are not.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::{Buf, Bytes};
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+
+use super::deadline::ConnectionClock;
+use super::headers::allowed_in_trailers;
+use super::upstream::Lease;
+use crate::record::{Outcome, Ticket};
+
+/// Why a body broke off.
+#[derive(Debug, thiserror::Error)]
+pub enum BodyError {
+    /// The peer broke off, or sent nonsense.
+    #[error("the body broke off")]
+    Broken(#[source] hyper::Error),
+    /// More than the listener takes.
+    #[error("the body is larger than {0} bytes")]
+    TooLarge(u64),
+    /// Nothing came for too long.
+    #[error("the body stood still for {0:?}")]
+    Stalled(Duration),
+}
+
+/// What the rest of a request's handling may know of its body while it streams.
+#[derive(Debug, Default)]
+pub struct BodyProgress {
+    /// Bytes received.
+    pub bytes: Arc<AtomicU64>,
+    too_large: AtomicBool,
+    broken: AtomicBool,
+}
+
+impl BodyProgress {
+    /// Whether the bound was passed.
+    pub fn is_too_large(&self) -> bool {
+        self.too_large.load(Ordering::Relaxed)
+    }
+
+    /// Whether the client broke off.
+    pub fn is_broken(&self) -> bool {
+        self.broken.load(Ordering::Relaxed)
+    }
+}
+
+/// A request's body on its way to the upstream.
+#[derive(Debug)]
+pub enum RequestBody {
+    /// None.
+    Empty,
+    /// Streamed.
+    Stream {
+        /// From the client.
+        incoming: Incoming,
+        /// What is known of it.
+        progress: Arc<BodyProgress>,
+        /// Most bytes.
+        max: u64,
+    },
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let RequestBody::Stream { incoming, progress, max } = self.get_mut() else { return Poll::Ready(None) };
+        Poll::Ready(match std::task::ready!(Pin::new(incoming).poll_frame(cx)) {
+            None => None,
+            Some(Err(error)) => {
+                progress.broken.store(true, Ordering::Relaxed);
+                Some(Err(BodyError::Broken(error)))
+            }
+            Some(Ok(frame)) => {
+                let len = frame.data_ref().map_or(0, |d| d.remaining() as u64);
+                let total = progress.bytes.fetch_add(len, Ordering::Relaxed) + len;
+                if total > *max {
+                    progress.too_large.store(true, Ordering::Relaxed);
+                    Some(Err(BodyError::TooLarge(*max)))
+                } else {
+                    Some(Ok(without_forbidden_trailers(frame)))
+                }
+            }
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            RequestBody::Empty => true,
+            RequestBody::Stream { incoming, .. } => incoming.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            RequestBody::Empty => SizeHint::with_exact(0),
+            RequestBody::Stream { incoming, .. } => incoming.size_hint(),
+        }
+    }
+}
+
+fn without_forbidden_trailers(frame: Frame<Bytes>) -> Frame<Bytes> {
+    match frame.into_trailers() {
+        Ok(mut trailers) => {
+            let forbidden: Vec<_> = trailers.keys().filter(|n| !allowed_in_trailers(n)).cloned().collect();
+            for name in forbidden {
+                trailers.remove(name);
+            }
+            Frame::trailers(trailers)
+        }
+        Err(frame) => frame,
+    }
+}
+
+/// An answer's body on its way to the client. Holds the request's ticket, which closes when the body is gone.
+#[derive(Debug)]
+pub struct ResponseBody {
+    source: Source,
+    ended: bool,
+    ticket: Option<Box<Ticket>>,
+    clock: Option<Arc<ConnectionClock>>,
+}
+
+#[derive(Debug)]
+enum Source {
+    Own(Option<Bytes>),
+    Upstream { incoming: Incoming, lease: Option<Lease>, stall: Stall },
+}
+
+/// Notices an upstream that stops in the middle. Has no timer while bytes come without a wait.
+#[derive(Debug)]
+struct Stall {
+    allowed: Duration,
+    timer: Option<Pin<Box<tokio::time::Sleep>>>,
+}
+
+impl ResponseBody {
+    /// A body of our own.
+    pub fn own(text: Bytes, ticket: Box<Ticket>, clock: Option<Arc<ConnectionClock>>) -> Self {
+        ResponseBody { source: Source::Own(Some(text)), ended: false, ticket: Some(ticket), clock }
+    }
+
+    /// A body of our own that closes no account.
+    pub fn bare(text: Bytes) -> Self {
+        ResponseBody { source: Source::Own(Some(text)), ended: false, ticket: None, clock: None }
+    }
+
+    /// The upstream's body. `lease` goes back to its pool when the body has been read to its end.
+    pub fn upstream(
+        incoming: Incoming,
+        lease: Lease,
+        allowed: Duration,
+        ticket: Box<Ticket>,
+        clock: Option<Arc<ConnectionClock>>,
+    ) -> Self {
+        let mut body = ResponseBody {
+            ended: false,
+            source: Source::Upstream { incoming, lease: Some(lease), stall: Stall { allowed, timer: None } },
+            ticket: Some(ticket),
+            clock,
+        };
+        if body.is_end_stream() {
+            body.reached_end();
+        }
+        body
+    }
+
+    fn reached_end(&mut self) {
+        self.ended = true;
+        if let Source::Upstream { lease, .. } = &mut self.source
+            && let Some(lease) = lease.take()
+        {
+            lease.give_back();
+        }
+    }
+
+    fn count(&mut self, bytes: u64) {
+        if let Some(ticket) = &mut self.ticket {
+            ticket.bytes_out = ticket.bytes_out.saturating_add(bytes);
+        }
+    }
+
+    fn broke(&mut self) {
+        if let Some(ticket) = &mut self.ticket {
+            ticket.outcome = Outcome::Broken;
+        }
+    }
+}
+
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = &mut *self;
+        let polled = match &mut this.source {
+            Source::Own(text) => {
+                let text = text.take().filter(|t| !t.is_empty());
+                Poll::Ready(text.map(|t| Ok(Frame::data(t))))
+            }
+            Source::Upstream { incoming, stall, .. } => match Pin::new(incoming).poll_frame(cx) {
+                Poll::Ready(frame) => {
+                    stall.timer = None;
+                    Poll::Ready(frame.map(|f| f.map_err(BodyError::Broken)))
+                }
+                Poll::Pending => {
+                    let allowed = stall.allowed;
+                    let timer = stall.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(allowed)));
+                    timer.as_mut().poll(cx).map(|()| Some(Err(BodyError::Stalled(allowed))))
+                }
+            },
+        };
+        match &polled {
+            Poll::Ready(Some(Ok(frame))) => {
+                this.count(frame.data_ref().map_or(0, |d| d.len() as u64));
+                if this.is_end_stream() {
+                    this.reached_end();
+                }
+            }
+            Poll::Ready(Some(Err(_))) => this.broke(),
+            Poll::Ready(None) => this.reached_end(),
+            Poll::Pending => {}
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.source {
+            Source::Own(text) => text.as_ref().is_none_or(Bytes::is_empty),
+            Source::Upstream { incoming, .. } => incoming.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.source {
+            Source::Own(text) => SizeHint::with_exact(text.as_ref().map_or(0, |t| t.len() as u64)),
+            Source::Upstream { incoming, .. } => incoming.size_hint(),
+        }
+    }
+}
+
+impl Drop for ResponseBody {
+    fn drop(&mut self) {
+        if let Some(mut ticket) = self.ticket.take()
+            && ticket.outcome != Outcome::Broken
+        {
+            let whole = self.ended || self.is_end_stream() || ticket.method == http::Method::HEAD;
+            ticket.outcome = if whole { Outcome::Answered } else { Outcome::Answering };
+        }
+        if let Some(clock) = &self.clock {
+            clock.request_ended();
+        }
+    }
+}

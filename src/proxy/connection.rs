@@ -1,0 +1,232 @@
+//! One downstream connection: TLS, the version of HTTP, and then its requests.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+
+use super::deadline::{Allowed, Clocked, ConnectionClock, Driven, Graceful, Registered};
+use super::listener::{ListenerState, Open};
+use super::request;
+use super::worker::Worker;
+use crate::admission::ClientFacts;
+use crate::config::Listener;
+
+/// Longest TLS handshake.
+const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
+/// What an HTTP/2 client sends first (RFC 9113 section 3.4).
+const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// Pause between two looks at a preface that has come in part.
+const PREFACE_PAUSE: Duration = Duration::from_millis(5);
+/// Smallest head buffer hyper takes.
+const HEAD_BUFFER_MIN: usize = 8_192;
+
+/// Streams one HTTP/2 connection may have open.
+const STREAMS_MAX: u32 = 200;
+/// Bytes of one stream's, and one connection's, request bodies that may be under way.
+const STREAM_WINDOW: u32 = 256 * 1_024;
+const CONNECTION_WINDOW: u32 = 1_024 * 1_024;
+/// Bytes of answers held for one stream.
+const SEND_BUFFER_MAX: usize = 64 * 1_024;
+/// Streams reset by the client before they were looked at, and resets the client provokes: more than these end the
+/// connection (CVE-2023-44487, CVE-2025-8671).
+const RESETS_MAX: usize = 50;
+/// How often an HTTP/2 peer is asked whether it is there.
+const PING_EVERY: Duration = Duration::from_secs(30);
+
+/// What all requests of a connection have in common.
+#[derive(Debug)]
+pub struct ConnectionFacts {
+    /// The worker.
+    pub worker: Arc<Worker>,
+    /// The listener.
+    pub listener: Arc<ListenerState>,
+    /// The listener's settings when the connection was made.
+    pub settings: Arc<Listener>,
+    /// The peer's address, IPv4-mapped IPv6 folded.
+    pub peer: IpAddr,
+    /// The client, if the peer is one.
+    pub client: Arc<ClientFacts>,
+    /// TLS version.
+    pub tls: Option<&'static str>,
+    /// The connection's clock.
+    pub clock: Arc<ConnectionClock>,
+    /// Whether requests follow one another, so that the clock tells when one ends.
+    pub sequential: bool,
+    _registered: Registered,
+    _open: Open,
+}
+
+/// Serves one connection to its end.
+pub async fn serve(
+    worker: Arc<Worker>,
+    listener: Arc<ListenerState>,
+    settings: Arc<Listener>,
+    open: Open,
+    stream: TcpStream,
+    peer: SocketAddr,
+) {
+    // Answers go out in whole pieces; waiting for more would only delay them. A socket that refuses is still good.
+    let _ = stream.set_nodelay(true);
+    let peer = peer.ip().to_canonical();
+    let limits = &settings.limits;
+    let allowed = Allowed { head: limits.header_timeout, idle: limits.idle_timeout, answer: limits.idle_timeout };
+    let registered = worker.connections.register(allowed);
+    let clock = Arc::clone(&registered.clock);
+    let ipv6_prefix = worker.view().snapshot.config.clients.ipv6_prefix;
+    let client = Arc::new(ClientFacts::new(peer, ipv6_prefix));
+    let facts = |tls, sequential| {
+        Arc::new(ConnectionFacts {
+            worker: Arc::clone(&worker),
+            listener: Arc::clone(&listener),
+            settings: Arc::clone(&settings),
+            peer,
+            client,
+            tls,
+            clock: Arc::clone(&clock),
+            sequential,
+            _registered: registered,
+            _open: open,
+        })
+    };
+    match &listener.tls {
+        None => {
+            let Ok(is_http2) = sniff(&stream, limits.idle_timeout, limits.header_timeout).await else { return };
+            let io = Clocked::new(stream, Arc::clone(&clock));
+            if is_http2 { serve_http2(io, facts(None, false)).await } else { serve_http1(io, facts(None, true)).await }
+        }
+        Some(tls) => {
+            let acceptor = TlsAcceptor::from(tls.config());
+            let handshake = acceptor.accept(Clocked::new(stream, Arc::clone(&clock)));
+            let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE_MAX, handshake).await else {
+                worker.cell.malformed("tls_handshake");
+                return;
+            };
+            clock.request_ended();
+            let session = stream.get_ref().1;
+            let version = match session.protocol_version() {
+                Some(rustls::ProtocolVersion::TLSv1_2) => "1.2",
+                _ => "1.3",
+            };
+            if session.alpn_protocol() == Some(b"h2") {
+                serve_http2(stream, facts(Some(version), false)).await;
+            } else {
+                serve_http1(stream, facts(Some(version), true)).await;
+            }
+        }
+    }
+}
+
+/// Whether the client speaks HTTP/2 from the start. Looks at the first bytes without taking them.
+async fn sniff(stream: &TcpStream, first: Duration, rest: Duration) -> io::Result<bool> {
+    let mut seen = [0; PREFACE.len()];
+    let timed_out = || io::Error::from(io::ErrorKind::TimedOut);
+    let mut n = tokio::time::timeout(first, stream.peek(&mut seen)).await.map_err(|_| timed_out())??;
+    let begun = Instant::now();
+    loop {
+        if n == 0 || seen[..n] != PREFACE[..n] {
+            return Ok(false);
+        }
+        if n == PREFACE.len() {
+            return Ok(true);
+        }
+        if begun.elapsed() > rest {
+            return Err(timed_out());
+        }
+        // Bytes that were looked at stay readable, so there is no event to wait for.
+        tokio::time::sleep(PREFACE_PAUSE).await;
+        n = stream.peek(&mut seen).await?;
+    }
+}
+
+async fn serve_http1<S>(io: S, facts: Arc<ConnectionFacts>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let clock = Arc::clone(&facts.clock);
+    let head_max = facts.settings.limits.max_header_size.max(HEAD_BUFFER_MIN);
+    let service = service_fn(move |request| request::handle(Arc::clone(&facts), request));
+    let connection = http1::Builder::new()
+        .max_buf_size(head_max)
+        .header_read_timeout(None)
+        .serve_connection(TokioIo::new(io), service)
+        .with_upgrades();
+    Driven::new(Http1(connection), clock).await;
+}
+
+async fn serve_http2<S>(io: S, facts: Arc<ConnectionFacts>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let clock = Arc::clone(&facts.clock);
+    // A connection with streams has no idle state of its own: pings tell whether the peer is there.
+    clock.request_began();
+    let list_max = u32::try_from(facts.settings.limits.max_header_size).unwrap_or(u32::MAX);
+    let service = service_fn(move |request| request::handle(Arc::clone(&facts), request));
+    let connection = http2::Builder::new(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS_MAX)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_send_buf_size(SEND_BUFFER_MAX)
+        .max_header_list_size(list_max)
+        .max_pending_accept_reset_streams(RESETS_MAX)
+        .max_local_error_reset_streams(RESETS_MAX)
+        .keep_alive_interval(PING_EVERY)
+        .serve_connection(TokioIo::new(io), service);
+    Driven::new(Http2(connection), clock).await;
+}
+
+struct Http1<F>(F);
+struct Http2<F>(F);
+
+impl<F: Future + Unpin> Future for Http1<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> std::task::Poll<F::Output> {
+        Pin::new(&mut self.0).poll(cx)
+    }
+}
+
+impl<F: Future + Unpin> Future for Http2<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> std::task::Poll<F::Output> {
+        Pin::new(&mut self.0).poll(cx)
+    }
+}
+
+impl<I, S, B> Graceful for Http1<http1::UpgradeableConnection<I, S>>
+where
+    S: hyper::service::HttpService<hyper::body::Incoming, ResBody = B>,
+    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    I: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
+    B: http_body::Body + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    fn finish(mut self: Pin<&mut Self>) {
+        Pin::new(&mut self.0).graceful_shutdown();
+    }
+}
+
+impl<I, S, B, E> Graceful for Http2<http2::Connection<I, S, E>>
+where
+    S: hyper::service::HttpService<hyper::body::Incoming, ResBody = B>,
+    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    I: hyper::rt::Read + hyper::rt::Write + Unpin,
+    B: http_body::Body + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    E: hyper::rt::bounds::Http2ServerConnExec<S::Future, B>,
+{
+    fn finish(mut self: Pin<&mut Self>) {
+        Pin::new(&mut self.0).graceful_shutdown();
+    }
+}

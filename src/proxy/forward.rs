@@ -1,0 +1,298 @@
+//! Forwarding: the only consumer of [`Admitted`]. Headers rewritten, the upstream asked, its answer handed back.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
+use http_body::Body;
+use hyper::body::Incoming;
+
+use super::body::{BodyProgress, RequestBody};
+use super::headers::{self, Origin, X_REQUEST_ID};
+use super::rejection::Refused;
+use super::request::Arrival;
+use super::upgrade::{self, Switch};
+use super::upstream::{Group, Lease, UpstreamError, to_origin_form};
+use crate::admission::Admitted;
+use crate::config::{ApiKeyAuth, CredentialPlace};
+use crate::model::key_format;
+use crate::model::route::{Route, RouteAuth};
+use crate::record::Ticket;
+use crate::snapshot::identity::IdentityNames;
+
+/// A kept connection that lay idle longer than this may have been closed by the peer a moment ago: a copy of the head
+/// is kept so that a request that is safe to repeat can be.
+const RACY_IDLE: Duration = Duration::from_millis(500);
+
+/// What came of forwarding.
+#[derive(Debug)]
+pub enum Answer {
+    /// An answer to pass on.
+    Response(UpstreamAnswer),
+    /// The upstream agreed to speak another protocol.
+    Switched(Switch),
+}
+
+/// The upstream's answer and the connection it comes on.
+#[derive(Debug)]
+pub struct UpstreamAnswer {
+    /// Head and body.
+    pub response: Response<Incoming>,
+    /// The connection.
+    pub lease: Lease,
+    /// How long its body may stand still.
+    pub stall: Duration,
+}
+
+/// Sends an admitted request to its upstream.
+///
+/// # Errors
+/// When the upstream cannot be reached or does not answer as HTTP demands, or the request turns out too large.
+pub async fn forward(
+    arrival: &Arrival,
+    admitted: Admitted,
+    mut request: Request<Incoming>,
+    ticket: &mut Ticket,
+) -> Result<Answer, Refused> {
+    let active = admitted.route();
+    let Some(group) = arrival.view.upstream(active.index).cloned() else { return Err(Refused::Internal) };
+    let switch = upgrade::wanted(&mut request)?;
+    let (mut head, body) = request.into_parts();
+    let config = &arrival.view.snapshot.config;
+    edit_headers(&mut head.headers, arrival, &admitted, (head.uri.authority(), head.version));
+    head.uri = edit_target(head.uri, &active.route, &config.api_key);
+    if let Some(switch) = &switch {
+        switch.announce(&mut head.headers);
+    }
+    let progress = (!body.is_end_stream()).then(|| Arc::new(BodyProgress::default()));
+    ticket.bytes_in = progress.as_ref().map(|p| Arc::clone(&p.bytes));
+    let max = arrival.connection.settings.limits.max_body_size.unwrap_or(u64::MAX);
+    let body = match &progress {
+        Some(progress) => RequestBody::Stream { incoming: body, progress: Arc::clone(progress), max },
+        None => RequestBody::Empty,
+    };
+    let mut request = Request::from_parts(head, body);
+    to_origin_form(&mut request);
+    let (response, lease) = send(&group, request, ticket, progress.as_deref()).await?;
+    ticket.upstream_answered(response.status().as_u16());
+    match (response.status(), switch) {
+        (StatusCode::SWITCHING_PROTOCOLS, Some(switch)) => Ok(Answer::Switched(switch.agreed(response, lease))),
+        (StatusCode::SWITCHING_PROTOCOLS, None) => Err(Refused::UpstreamInvalid),
+        _ => Ok(Answer::Response(UpstreamAnswer { response, lease, stall: group.settings.request_timeout })),
+    }
+}
+
+fn edit_headers(
+    headers: &mut HeaderMap,
+    arrival: &Arrival,
+    admitted: &Admitted,
+    (authority, version): (Option<&http::uri::Authority>, http::Version),
+) {
+    let config = &arrival.view.snapshot.config;
+    let route = &admitted.route().route;
+    headers::remove_hop_by_hop(headers);
+    headers::rebuild_for_upstream(headers);
+    let kept = edit_credentials(headers, &config.api_key, route.auth);
+    headers::remove_forgeable(headers, &config.identity_prefix, &kept);
+    if let Some(authority) = authority
+        && let Ok(host) = authority.as_str().parse()
+    {
+        // HTTP/2 and absolute-form name the host in the target, and that name is the one that was decided about.
+        headers.insert(http::header::HOST, host);
+    }
+    headers.reserve(24);
+    let host = headers.get(http::header::HOST).cloned();
+    let origin = Origin {
+        peer: arrival.connection.peer,
+        trusted: arrival.trusted,
+        client: arrival.client.ip(),
+        tls: arrival.connection.tls.is_some(),
+        host: host.as_ref(),
+        port: arrival.connection.listener.address.port(),
+        version,
+    };
+    headers::set_forwarding(headers, &origin);
+    let id = arrival.id.header();
+    identify(headers, admitted, &arrival.view.snapshot.identity);
+    headers.insert(arrival.view.snapshot.identity.request_id.clone(), id.clone());
+    headers.insert(X_REQUEST_ID, id);
+}
+
+/// Who calls. A fact that is unknown has no field: whatever the client sent under that name is gone already.
+fn identify(headers: &mut HeaderMap, admitted: &Admitted, names: &IdentityNames) {
+    let Some(access) = admitted.access() else { return };
+    for (name, value) in access.identity(names).filter(|(_, value)| !value.is_empty()) {
+        headers.insert(name.clone(), value.clone());
+    }
+    headers.insert(names.auth_method.clone(), HeaderValue::from_static("api_key"));
+}
+
+/// Takes the credential out, unless the upstream is to see it. Answers with the fields that may stay although their
+/// names are Argus's own.
+fn edit_credentials(headers: &mut HeaderMap, auth: &ApiKeyAuth, route: RouteAuth) -> Vec<HeaderName> {
+    if auth.forward_credential {
+        let name = |p: &CredentialPlace| match p {
+            CredentialPlace::Header(name) => Some(name.clone()),
+            _ => None,
+        };
+        return auth.from.iter().filter_map(name).collect();
+    }
+    for place in &auth.from {
+        match place {
+            CredentialPlace::Header(name) => {
+                headers.remove(name);
+            }
+            CredentialPlace::Bearer => remove_authorization(headers, "bearer", route),
+            CredentialPlace::ApiKeyScheme => remove_authorization(headers, "apikey", route),
+            CredentialPlace::Cookie(name) => headers::remove_cookie(headers, name),
+            CredentialPlace::Query(_) => {}
+        }
+    }
+    Vec::new()
+}
+
+/// On a public route `Authorization` is the upstream's own affair, unless it holds one of our keys.
+fn remove_authorization(headers: &mut HeaderMap, scheme: &str, route: RouteAuth) {
+    let is_ours = headers.get_all(AUTHORIZATION).iter().any(|value| {
+        let bytes = value.as_bytes();
+        let Some((sent, rest)) = bytes.split_at_checked(scheme.len()) else { return false };
+        let credential = rest.trim_ascii();
+        sent.eq_ignore_ascii_case(scheme.as_bytes())
+            && rest.starts_with(b" ")
+            && (route == RouteAuth::ApiKey || key_format::parse(credential).is_some())
+    });
+    if is_ours {
+        headers.remove(AUTHORIZATION);
+    }
+}
+
+/// The target as the upstream gets it: without the prefix the route cuts off, and without a key in the query.
+fn edit_target(uri: Uri, route: &Route, auth: &ApiKeyAuth) -> Uri {
+    let in_query = |query: &str| {
+        let mut query = Some(query.to_owned());
+        for place in &auth.from {
+            if let (CredentialPlace::Query(name), Some(text)) = (place, &query) {
+                query = headers::without_parameter(text, name);
+            }
+        }
+        query
+    };
+    let cuts_query = !auth.forward_credential
+        && uri.query().is_some()
+        && auth.from.iter().any(|p| matches!(p, CredentialPlace::Query(_)));
+    if !cuts_query && route.strip_prefix.is_none() {
+        return uri;
+    }
+    let path = match &route.strip_prefix {
+        Some(prefix) => uri.path().strip_prefix(&**prefix).unwrap_or(uri.path()),
+        None => uri.path(),
+    };
+    let slash = if path.starts_with('/') || path == "*" { "" } else { "/" };
+    let query = if cuts_query { uri.query().and_then(in_query) } else { uri.query().map(str::to_owned) };
+    let target = match query {
+        Some(query) => [slash, path, "?", &query].concat(),
+        None => [slash, path].concat(),
+    };
+    // Parts of a target that was valid make a valid target.
+    target.parse().unwrap_or(uri)
+}
+
+/// Asks the upstream. A request of which nothing was written is sent again; one that was written on a connection that
+/// lay idle is sent again once if its method is idempotent and it has no body (RFC 9110 section 9.2.2).
+async fn send(
+    group: &Group,
+    request: Request<RequestBody>,
+    ticket: &mut Ticket,
+    progress: Option<&BodyProgress>,
+) -> Result<(Response<Incoming>, Lease), Refused> {
+    let idempotent = is_idempotent(request.method());
+    ticket.asking(&group.settings.name, group.number);
+    let mut lease = group.lease(idempotent && progress.is_none()).await?;
+    let may_repeat = idempotent && progress.is_none() && lease.idle_for.is_some_and(|t| t > RACY_IDLE);
+    let spare = may_repeat.then(|| copy_head(&request));
+    let limit = group.settings.request_timeout;
+    let error = match within(limit, progress, lease.send(request)).await? {
+        Ok(response) => return Ok((response, lease)),
+        Err(error) => error,
+    };
+    let reused = lease.idle_for.is_some();
+    drop(lease);
+    let (error, unsent) = (error.error().to_string(), into_parts(error));
+    let again = match unsent {
+        (_, Some(request)) if reused => Some(request),
+        (hyper, _) if hyper.is_incomplete_message() || hyper.is_closed() || hyper.is_canceled() => spare,
+        _ => None,
+    };
+    tracing::debug!(upstream = group.settings.name.as_str(), error, again = again.is_some(), "exchange failed");
+    let Some(request) = again else { return Err(fault(progress)) };
+    ticket.asking(&group.settings.name, group.number);
+    let mut lease = group.lease_fresh().await?;
+    match within(limit, progress, lease.send(request)).await? {
+        Ok(response) => Ok((response, lease)),
+        Err(_) => Err(fault(progress)),
+    }
+}
+
+fn into_parts<B>(error: hyper::client::conn::TrySendError<Request<B>>) -> (hyper::Error, Option<Request<B>>) {
+    let mut error = error;
+    let request = error.take_message();
+    (error.into_error(), request)
+}
+
+/// Whose fault a broken exchange is.
+fn fault(progress: Option<&BodyProgress>) -> Refused {
+    match progress {
+        Some(p) if p.is_too_large() => Refused::BodyTooLarge(0),
+        Some(p) if p.is_broken() => Refused::ClientBrokeOff,
+        _ => Refused::UpstreamInvalid,
+    }
+}
+
+/// Waits for the head of an answer: `limit` from when the last byte of the request's body moved.
+async fn within<T>(
+    limit: Duration,
+    progress: Option<&BodyProgress>,
+    sending: impl Future<Output = T>,
+) -> Result<T, Refused> {
+    let mut sending = std::pin::pin!(sending);
+    let mut seen = 0;
+    loop {
+        match tokio::time::timeout(limit, sending.as_mut()).await {
+            Ok(done) => return Ok(done),
+            Err(_) => {
+                let bytes = progress.map_or(0, |p| p.bytes.load(Ordering::Relaxed));
+                if bytes == seen {
+                    return Err(Refused::UpstreamTimeout);
+                }
+                seen = bytes;
+            }
+        }
+    }
+}
+
+fn copy_head(request: &Request<RequestBody>) -> Request<RequestBody> {
+    let mut copy = Request::new(RequestBody::Empty);
+    *copy.method_mut() = request.method().clone();
+    *copy.uri_mut() = request.uri().clone();
+    *copy.version_mut() = request.version();
+    *copy.headers_mut() = request.headers().clone();
+    copy
+}
+
+fn is_idempotent(method: &Method) -> bool {
+    method.is_idempotent()
+}
+
+impl From<UpstreamError> for Refused {
+    fn from(error: UpstreamError) -> Self {
+        tracing::debug!(error = &error as &dyn std::error::Error, "upstream");
+        match error {
+            UpstreamError::Connect(super::upstream::ConnectError::Timeout(..)) => Refused::UpstreamTimeout,
+            UpstreamError::Connect(_) => Refused::UpstreamUnreachable,
+            UpstreamError::Full => Refused::Overloaded,
+            UpstreamError::Exchange(_) => Refused::UpstreamInvalid,
+        }
+    }
+}

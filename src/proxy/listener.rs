@@ -1,0 +1,144 @@
+//! Listening sockets: one per worker and address, the kernel spreading connections over them.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio_util::sync::CancellationToken;
+
+use super::connection;
+use super::tls::TlsState;
+use super::worker::Worker;
+use crate::config::Listener;
+use crate::record::ticket::ListenerLabel;
+
+/// Connections the kernel holds until they are accepted.
+const BACKLOG: i32 = 4_096;
+/// Pause after a failure to accept that more trying would repeat at once, such as running out of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// A listener in force, shared by the workers.
+#[derive(Debug)]
+pub struct ListenerState {
+    /// How records name it.
+    pub label: Arc<ListenerLabel>,
+    /// Settings for connections made from now on.
+    pub settings: ArcSwap<Listener>,
+    /// TLS, if it is spoken.
+    pub tls: Option<Arc<TlsState>>,
+    /// Connections open now, over all workers.
+    pub open: Arc<AtomicI64>,
+    /// Address actually bound.
+    pub address: SocketAddr,
+}
+
+/// Binds `workers` sockets to one address. With port 0, all get the port the first was given.
+///
+/// # Errors
+/// What the system says, for example that the port is taken.
+pub fn bind(address: SocketAddr, workers: usize) -> io::Result<(SocketAddr, Vec<TcpListener>)> {
+    // A socket without SO_REUSEPORT finds out whether anybody else has the port: with it, two gateways would share the
+    // port and each answer half of the requests.
+    let probe = socket(address, false)?;
+    let address = match address.port() {
+        0 => probe.local_addr()?.as_socket().unwrap_or(address),
+        _ => address,
+    };
+    drop(probe);
+    let mut sockets = Vec::with_capacity(workers);
+    for _ in 0..workers {
+        let socket = socket(address, true)?;
+        socket.listen(BACKLOG)?;
+        socket.set_nonblocking(true)?;
+        sockets.push(socket.into());
+    }
+    Ok((address, sockets))
+}
+
+fn socket(address: SocketAddr, shared: bool) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    if address.ip().is_unspecified() && address.is_ipv6() {
+        // `:8080` means every address, IPv4 included.
+        socket.set_only_v6(false)?;
+    }
+    if shared {
+        socket.set_reuse_port(true)?;
+    }
+    socket.bind(&address.into())?;
+    Ok(socket)
+}
+
+/// Accepts until told to stop.
+pub async fn accept(
+    worker: Arc<Worker>,
+    socket: tokio::net::TcpListener,
+    state: Arc<ListenerState>,
+    stop: CancellationToken,
+) {
+    loop {
+        let accepted = tokio::select! {
+            accepted = socket.accept() => accepted,
+            () = stop.cancelled() => return,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                let settings = state.settings.load_full();
+                let open = Open::new(&state.open);
+                if open.before >= i64::try_from(settings.limits.max_connections).unwrap_or(i64::MAX) {
+                    worker.cell.malformed("too_many_connections");
+                    continue;
+                }
+                tokio::spawn(connection::serve(Arc::clone(&worker), Arc::clone(&state), settings, open, stream, peer));
+            }
+            Err(error) if is_of_one_connection(&error) => {}
+            Err(error) => {
+                tracing::warn!(%error, listener = state.label.name, "cannot accept connections");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Whether the failure concerns the connection that was to be accepted, not the socket.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
+}
+
+/// An open connection, counted while it lives.
+#[derive(Debug)]
+pub struct Open {
+    count: Arc<AtomicI64>,
+    before: i64,
+}
+
+impl Open {
+    fn new(count: &Arc<AtomicI64>) -> Self {
+        Open { before: count.fetch_add(1, Ordering::Relaxed), count: Arc::clone(count) }
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.count.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn workers_share_a_port_that_is_nobody_elses() {
+        let (address, sockets) = bind("127.0.0.1:0".parse().unwrap(), 2).unwrap();
+        assert_ne!(address.port(), 0);
+        assert!(sockets.iter().all(|s| s.local_addr().unwrap() == address));
+        let taken = bind(address, 2).unwrap_err();
+        assert_eq!(taken.kind(), io::ErrorKind::AddrInUse);
+    }
+}

@@ -1,0 +1,20 @@
+//! The data plane: connections in, requests decided, forwarded or refused, answers out.
+//!
+//! Each worker thread owns its listening sockets, connections and upstream pools; a request stays on its worker from
+//! accept to last byte.
+
+pub mod body;
+pub mod client_addr;
+pub mod connection;
+pub mod deadline;
+pub mod forward;
+pub mod headers;
+pub mod listener;
+pub mod normalize;
+pub mod rejection;
+pub mod request;
+pub mod response;
+pub mod tls;
+pub mod upgrade;
+pub mod upstream;
+pub mod worker;

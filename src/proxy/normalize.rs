@@ -1,0 +1,288 @@
+//! One meaning per request: what two parsers could read differently is refused, not repaired.
+
+use std::borrow::Cow;
+
+use http::header::{CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING};
+use http::{HeaderMap, Method, Request, Version};
+
+use crate::model::reason::Reason;
+
+/// Why a request is refused before anything is decided about its caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Malformed {
+    /// The code it is answered with.
+    pub reason: Reason,
+    /// What is wrong, for the metric.
+    pub cause: &'static str,
+    /// What is wrong, for people.
+    pub detail: &'static str,
+}
+
+fn malformed(cause: &'static str, detail: &'static str) -> Malformed {
+    Malformed { reason: Reason::MalformedRequest, cause, detail }
+}
+
+/// The request's host: lower-case, without port or trailing dot.
+///
+/// # Errors
+/// When it is missing, repeated, malformed, or told in two ways that differ.
+pub fn host<B>(request: &Request<B>) -> Result<Cow<'_, str>, Malformed> {
+    let mut fields = request.headers().get_all(HOST).iter();
+    let field = fields.next();
+    if fields.next().is_some() {
+        return Err(malformed("several_hosts", "The request has more than one Host field."));
+    }
+    let field = match field {
+        Some(value) => match value.to_str() {
+            Ok(text) => Some(text),
+            Err(_) => return Err(malformed("host", "The Host field holds bytes that no host has.")),
+        },
+        None => None,
+    };
+    let authority = match (request.uri().authority(), field) {
+        (Some(authority), Some(field)) if request.version() == Version::HTTP_2 => {
+            if bare_host(authority.as_str())? != bare_host(field)? {
+                return Err(malformed("authority_mismatch", "The :authority and the Host field differ."));
+            }
+            authority.as_str()
+        }
+        (Some(authority), _) => authority.as_str(),
+        (None, Some(field)) => field,
+        (None, None) if request.version() == Version::HTTP_10 => "",
+        (None, None) => return Err(malformed("no_host", "The request has no Host field.")),
+    };
+    if authority.is_empty() { Ok(Cow::Borrowed("")) } else { bare_host(authority) }
+}
+
+fn bare_host(authority: &str) -> Result<Cow<'_, str>, Malformed> {
+    let wrong = || malformed("host", "The host is not a name or an address.");
+    let host = match authority.strip_prefix('[') {
+        Some(rest) => {
+            let (address, port) = rest.split_once(']').ok_or_else(wrong)?;
+            if address.parse::<std::net::Ipv6Addr>().is_err() || !(port.is_empty() || is_port(port)) {
+                return Err(wrong());
+            }
+            &authority[..address.len() + 2]
+        }
+        None => {
+            let host = match authority.split_once(':') {
+                Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) && port.len() <= 5 => host,
+                Some(_) => return Err(wrong()),
+                None => authority,
+            };
+            let host = host.strip_suffix('.').unwrap_or(host);
+            let known =
+                |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~' | b'%' | b'!' | b'$');
+            if host.is_empty() || host.len() > 255 || !host.bytes().all(known) {
+                return Err(wrong());
+            }
+            host
+        }
+    };
+    if host.bytes().any(|b| b.is_ascii_uppercase()) {
+        Ok(Cow::Owned(host.to_ascii_lowercase()))
+    } else {
+        Ok(Cow::Borrowed(host))
+    }
+}
+
+fn is_port(text: &str) -> bool {
+    text.strip_prefix(':').is_some_and(|p| p.len() <= 5 && p.bytes().all(|b| b.is_ascii_digit()))
+}
+
+/// Refuses requests whose framing or target could be read in two ways.
+///
+/// # Errors
+/// The first thing found wrong.
+pub fn check<B>(request: &Request<B>) -> Result<(), Malformed> {
+    framing(request.version(), request.headers())?;
+    match *request.method() {
+        Method::CONNECT => return Err(not_served("connect", "CONNECT is not served here.")),
+        Method::TRACE => return Err(not_served("trace", "TRACE is not served here.")),
+        _ => {}
+    }
+    let target = request.uri();
+    if target.path() == "*" {
+        let cause = malformed("asterisk", "The target `*` goes with OPTIONS alone.");
+        return if *request.method() == Method::OPTIONS { Ok(()) } else { Err(cause) };
+    }
+    path(target.path())?;
+    if target.query().is_some_and(|q| !q.is_ascii() || q.contains('\\')) {
+        return Err(malformed("query", "The query holds bytes that must be percent-encoded."));
+    }
+    match request.headers().get(EXPECT) {
+        Some(value) if !value.as_bytes().eq_ignore_ascii_case(b"100-continue") => Err(Malformed {
+            reason: Reason::ExpectationFailed,
+            cause: "expect",
+            detail: "The only expectation served is 100-continue.",
+        }),
+        _ => Ok(()),
+    }
+}
+
+fn not_served(cause: &'static str, detail: &'static str) -> Malformed {
+    Malformed { reason: Reason::MethodNotAllowed, cause, detail }
+}
+
+/// RFC 9112 section 6.3, the strict choice: one length, told in one way.
+fn framing(version: Version, headers: &HeaderMap) -> Result<(), Malformed> {
+    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
+    let length = lengths.next();
+    if lengths.next().is_some() || length.is_some_and(|l| !l.as_bytes().iter().all(u8::is_ascii_digit) || l.is_empty())
+    {
+        return Err(malformed("content_length", "Content-Length is repeated or not a plain number."));
+    }
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    let Some(coding) = codings.next() else { return Ok(()) };
+    if length.is_some() {
+        return Err(malformed("two_lengths", "The request has both Content-Length and Transfer-Encoding."));
+    }
+    if version != Version::HTTP_11 || codings.next().is_some() || !coding.as_bytes().eq_ignore_ascii_case(b"chunked") {
+        return Err(malformed("transfer_encoding", "The only transfer coding served is chunked, once, in HTTP/1.1."));
+    }
+    Ok(())
+}
+
+/// The path is matched and forwarded byte for byte, so whatever a server behind might resolve or decode differently
+/// is refused: dot segments however written, encoded slashes, NUL, broken percent encoding.
+fn path(path: &str) -> Result<(), Malformed> {
+    if !path.starts_with('/') {
+        return Err(malformed("target", "The path does not begin with a slash."));
+    }
+    let bytes = path.as_bytes();
+    // Most paths have none of the bytes that could mean trouble.
+    if bytes.iter().all(|b| matches!(b, b'/' | b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'~')) {
+        return Ok(());
+    }
+    if bytes.iter().any(|b| !b.is_ascii_graphic() || *b == b'\\') {
+        return Err(malformed("path_bytes", "The path holds bytes that must be percent-encoded."));
+    }
+    let mut rest = bytes;
+    while let Some(at) = rest.iter().position(|b| *b == b'%') {
+        let digits = rest.get(at + 1..at + 3).filter(|d| d.iter().all(u8::is_ascii_hexdigit));
+        let Some(digits) = digits else {
+            return Err(malformed("percent", "The path holds a percent sign without two hexadecimal digits."));
+        };
+        match [digits[0].to_ascii_lowercase(), digits[1].to_ascii_lowercase()] {
+            [b'0', b'0'] => return Err(malformed("nul", "The path holds an encoded NUL.")),
+            [b'2', b'f'] | [b'5', b'c'] => {
+                return Err(malformed("encoded_slash", "The path holds an encoded slash or backslash."));
+            }
+            _ => {}
+        }
+        rest = &rest[at + 3..];
+    }
+    if bytes.split(|b| *b == b'/').any(is_dot_segment) {
+        return Err(malformed("dot_segment", "The path holds a `.` or `..` segment."));
+    }
+    Ok(())
+}
+
+/// `.` or `..`, plain or percent-encoded in any mix, with or without parameters behind a semicolon.
+fn is_dot_segment(segment: &[u8]) -> bool {
+    let segment = segment.split(|b| *b == b';').next().unwrap_or(segment);
+    let mut dots = 0;
+    let mut rest = segment;
+    while !rest.is_empty() {
+        rest = match rest {
+            [b'.', tail @ ..] | [b'%', b'2', b'e' | b'E', tail @ ..] => tail,
+            _ => return false,
+        };
+        dots += 1;
+    }
+    dots == 1 || dots == 2
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn cause(target: &str) -> Option<&'static str> {
+        let request = Request::get(target).header("host", "a").body(()).unwrap();
+        check(&request).err().map(|m| m.cause)
+    }
+
+    #[test]
+    fn paths_that_could_mean_two_things() {
+        for good in [
+            "/",
+            "/v1/orders/17",
+            "/a//b",
+            "/a;v=1/b",
+            "/a%20b",
+            "/a.b/...",
+            "/.well-known/x",
+            "/caf%C3%A9",
+            "/x?q=/../%2f",
+        ] {
+            assert_eq!(cause(good), None, "{good}");
+        }
+        for (bad, why) in [
+            ("/a/../b", "dot_segment"),
+            ("/a/%2e%2E/b", "dot_segment"),
+            ("/a/.%2e", "dot_segment"),
+            ("/./a", "dot_segment"),
+            ("/a/..;x/b", "dot_segment"),
+            ("/a%2fb", "encoded_slash"),
+            ("/a%5Cb", "encoded_slash"),
+            ("/a%00", "nul"),
+            ("/a%zz", "percent"),
+            ("/a%2", "percent"),
+        ] {
+            assert_eq!(cause(bad), Some(why), "{bad}");
+        }
+    }
+
+    #[test]
+    fn framing_told_twice() {
+        let with = |fields: &[(&str, &str)], version| {
+            let mut request = Request::post("/").version(version);
+            for (name, value) in fields {
+                request = request.header(*name, *value);
+            }
+            check(&request.body(()).unwrap()).err().map(|m| m.cause)
+        };
+        let v11 = Version::HTTP_11;
+        assert_eq!(with(&[("content-length", "5")], v11), None);
+        assert_eq!(with(&[("transfer-encoding", "Chunked")], v11), None);
+        assert_eq!(with(&[("content-length", "5"), ("transfer-encoding", "chunked")], v11), Some("two_lengths"));
+        assert_eq!(with(&[("content-length", "5"), ("content-length", "5")], v11), Some("content_length"));
+        for bad in ["+5", "5, 5", "0x5", ""] {
+            assert_eq!(with(&[("content-length", bad)], v11), Some("content_length"), "{bad}");
+        }
+        for bad in ["identity", "gzip, chunked", "xchunked"] {
+            assert_eq!(with(&[("transfer-encoding", bad)], v11), Some("transfer_encoding"), "{bad}");
+        }
+        assert_eq!(with(&[("transfer-encoding", "chunked")], Version::HTTP_10), Some("transfer_encoding"));
+        assert_eq!(with(&[("expect", "banana")], v11), Some("expect"));
+    }
+
+    #[test]
+    fn hosts() {
+        let of = |fields: &[&str]| {
+            let mut request = Request::get("/");
+            for value in fields {
+                request = request.header("host", *value);
+            }
+            let request = request.body(()).unwrap();
+            host(&request).map(|h| h.into_owned()).map_err(|m| m.cause)
+        };
+        assert_eq!(of(&["API.Example.com.:8080"]).unwrap(), "api.example.com");
+        assert_eq!(of(&["[::1]:80"]).unwrap(), "[::1]");
+        assert_eq!(of(&[]), Err("no_host"));
+        assert_eq!(of(&["a", "a"]), Err("several_hosts"));
+        for bad in ["a b", "u@a", "a/b", "a:b", "[::1", "[::1]x", ":80"] {
+            assert_eq!(of(&[bad]), Err("host"), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_http2_request_names_its_host_once() {
+        let request = |field: &str| {
+            Request::get("https://api.example.com/").version(Version::HTTP_2).header("host", field).body(()).unwrap()
+        };
+        assert!(host(&request("API.example.com")).is_ok());
+        assert_eq!(host(&request("other.example.com")).unwrap_err().cause, "authority_mismatch");
+    }
+}

@@ -1,0 +1,144 @@
+//! A request's life, from its head to its answer.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+
+use super::body::ResponseBody;
+use super::client_addr::{client_address, is_trusted};
+use super::connection::ConnectionFacts;
+use super::forward::{self, Answer};
+use super::headers::{X_FORWARDED_PROTO, X_REQUEST_ID};
+use super::rejection::{self, Refused};
+use super::response::{self, Told};
+use super::worker::View;
+use super::{normalize, upgrade};
+use crate::admission::{ClientFacts, Head};
+use crate::model::clock::Now;
+use crate::record::Ticket;
+use crate::record::ticket::{Caller, Opening, RequestId};
+
+/// What is known of a request besides its own head.
+#[derive(Debug)]
+pub struct Arrival {
+    /// The connection it came on.
+    pub connection: Arc<ConnectionFacts>,
+    /// What is in force for it, from start to end.
+    pub view: Arc<View>,
+    /// When it came.
+    pub now: Now,
+    /// Whether the peer's word about where it came from is taken.
+    pub trusted: bool,
+    /// Whose request it is.
+    pub client: Arc<ClientFacts>,
+    /// Its id.
+    pub id: RequestId,
+}
+
+/// Answers one request. Never fails: what goes wrong is an answer too.
+pub async fn handle(
+    connection: Arc<ConnectionFacts>,
+    request: Request<Incoming>,
+) -> Result<Response<ResponseBody>, Infallible> {
+    if connection.sequential {
+        connection.clock.request_began();
+    }
+    let arrival = arrive(connection, &request);
+    let mut ticket = open_ticket(&arrival, &request);
+    let mut told = Told::default();
+    Ok(match exchange(&arrival, request, &mut ticket, &mut told).await {
+        Ok(Answer::Response(answer)) => response::pass_on(&arrival, answer, &told, ticket),
+        Ok(Answer::Switched(switch)) => upgrade::switch(&arrival, switch, &told, ticket),
+        Err(refused) => rejection::refuse(&arrival, refused, &told, ticket),
+    })
+}
+
+fn arrive(connection: Arc<ConnectionFacts>, request: &Request<Incoming>) -> Arrival {
+    let view = connection.worker.view();
+    let now = connection.worker.shared.clock.now();
+    let clients = &view.snapshot.config.clients;
+    let trusted = is_trusted(clients, connection.peer);
+    let client = match trusted.then(|| client_address(clients, connection.peer, request.headers())) {
+        Some(address) if address != connection.peer => Arc::new(ClientFacts::new(address, clients.ipv6_prefix)),
+        _ => Arc::clone(&connection.client),
+    };
+    let told = request.headers().get(X_REQUEST_ID).filter(|_| trusted);
+    let id = told.and_then(|v| RequestId::from_peer(v.as_bytes()));
+    let id = id.unwrap_or_else(|| RequestId::new(now, rand::random()));
+    Arrival { connection, view, now, trusted, client, id }
+}
+
+fn open_ticket(arrival: &Arrival, request: &Request<Incoming>) -> Box<Ticket> {
+    let opening = Opening {
+        cell: &arrival.connection.worker.cell,
+        style: &arrival.view.style,
+        listener: &arrival.connection.listener.label,
+        now: arrival.now,
+        request_id: arrival.id,
+        draw: rand::random(),
+        client_ip: arrival.client.ip(),
+        tls: arrival.connection.tls,
+    };
+    Ticket::open(opening, request)
+}
+
+/// One meaning, one decision, one upstream: the request as a paragraph.
+async fn exchange(
+    arrival: &Arrival,
+    request: Request<Incoming>,
+    ticket: &mut Ticket,
+    told: &mut Told,
+) -> Result<Answer, Refused> {
+    let config = &arrival.view.snapshot.config;
+    normalize::check(&request)?;
+    let host = normalize::host(&request)?;
+    let settings = &arrival.connection.settings;
+    if let Some(max) = settings.limits.max_body_size
+        && content_length(&request).is_some_and(|n| n > max)
+    {
+        return Err(Refused::BodyTooLarge(max));
+    }
+    let head = Head {
+        method: request.method(),
+        host: &host,
+        path: request.uri().path(),
+        query: request.uri().query(),
+        headers: request.headers(),
+        client: &arrival.client,
+        secure: arrival.connection.tls.is_some() || (arrival.trusted && forwarded_over_tls(&request)),
+        insecure: settings.insecure_requests,
+        now: arrival.now,
+    };
+    let decision = arrival.connection.worker.shared.engine.decide(&arrival.view.snapshot, &head).await;
+    if let Some(route) = &decision.route {
+        ticket.route = Some((route.route.name.clone(), arrival.view.route_number(route.index)));
+        told.style = route.route.error_style;
+    }
+    if let Some(access) = &decision.access {
+        ticket.caller =
+            Some(Caller { key: Arc::clone(&access.key), owner: access.owner.clone(), plan: access.plan.name.clone() });
+        told.expires = response::expiry_notice(access.key.expires_at, arrival.now);
+    }
+    ticket.country = arrival.client.known_place().and_then(|p| p.country);
+    ticket.key_in_query = decision.key_in_query;
+    ticket.cost = decision.cost;
+    told.key_in_query = decision.key_in_query;
+    told.families = config.ratelimit_headers;
+    for (bound, state) in decision.limits.iter() {
+        ticket.limits.push(arrival.connection.worker.limit_number(bound), state.refused);
+    }
+    told.limits = decision.limits;
+    let admitted = decision.outcome.map_err(Refused::Decision)?;
+    drop(host);
+    forward::forward(arrival, admitted, request, ticket).await
+}
+
+fn content_length(request: &Request<Incoming>) -> Option<u64> {
+    request.headers().get(http::header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+fn forwarded_over_tls(request: &Request<Incoming>) -> bool {
+    request.headers().get(X_FORWARDED_PROTO).is_some_and(|v| v.as_bytes().eq_ignore_ascii_case(b"https"))
+}

@@ -1,0 +1,186 @@
+//! Upgrades: WebSocket over HTTP/1.1 (RFC 6455), decided like any request and then spliced both ways.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+
+use base64::Engine as _;
+use bytes::Bytes;
+use http::header::{CONNECTION, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
+use http_body::Body;
+use hyper::body::Incoming;
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::body::ResponseBody;
+use super::connection::ConnectionFacts;
+use super::deadline::{Driven, Graceful};
+use super::headers;
+use super::rejection::Refused;
+use super::request::Arrival;
+use super::response::{self, Told};
+use super::upstream::Lease;
+use crate::record::{Outcome, Ticket};
+
+/// A client's wish to speak WebSocket.
+#[derive(Debug)]
+pub struct Wish {
+    client: OnUpgrade,
+}
+
+/// A wish the upstream has agreed to.
+#[derive(Debug)]
+pub struct Switch {
+    client: OnUpgrade,
+    upstream: OnUpgrade,
+    headers: HeaderMap,
+    lease: Lease,
+}
+
+/// Whether the request asks for WebSocket. Other upgrades are not passed on: the request is served as it is.
+///
+/// # Errors
+/// When it asks in a way that RFC 6455 section 4.2.1 does not allow, or has a body.
+pub fn wanted(request: &mut Request<Incoming>) -> Result<Option<Wish>, Refused> {
+    let headers = request.headers();
+    let asks = has_token(headers, &CONNECTION, "upgrade") && has_token(headers, &UPGRADE, "websocket");
+    if !asks || request.version() != Version::HTTP_11 {
+        return Ok(None);
+    }
+    if *request.method() != Method::GET || !request.body().is_end_stream() {
+        return Err(Refused::Upgrade(StatusCode::BAD_REQUEST, "A WebSocket begins with a GET that has no body."));
+    }
+    if headers.get(SEC_WEBSOCKET_VERSION).is_none_or(|v| v.as_bytes() != b"13") {
+        let detail = "The WebSocket version served is 13.";
+        return Err(Refused::Upgrade(StatusCode::UPGRADE_REQUIRED, detail));
+    }
+    let engine = &base64::engine::general_purpose::STANDARD;
+    let key = headers.get(SEC_WEBSOCKET_KEY).and_then(|k| engine.decode(k.as_bytes()).ok());
+    if key.is_none_or(|k| k.len() != 16) {
+        let detail = "Sec-WebSocket-Key is not 16 bytes in base64.";
+        return Err(Refused::Upgrade(StatusCode::BAD_REQUEST, detail));
+    }
+    Ok(Some(Wish { client: hyper::upgrade::on(request) }))
+}
+
+fn has_token(headers: &HeaderMap, name: &http::HeaderName, token: &str) -> bool {
+    headers
+        .get_all(name)
+        .iter()
+        .filter_map(|v| v.to_str().ok())
+        .any(|v| v.split(',').any(|t| t.trim().eq_ignore_ascii_case(token)))
+}
+
+fn announce(headers: &mut HeaderMap) {
+    headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+    headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+}
+
+impl Wish {
+    /// Puts the wish for the next hop into the request.
+    pub fn announce(&self, headers: &mut HeaderMap) {
+        announce(headers);
+    }
+
+    /// The upstream has agreed with `response`.
+    pub fn agreed(self, mut response: Response<Incoming>, lease: Lease) -> Switch {
+        let upstream = hyper::upgrade::on(&mut response);
+        Switch { client: self.client, upstream, headers: response.into_parts().0.headers, lease }
+    }
+}
+
+/// Agrees with the client, and splices the two connections until one ends, stands still too long, or Argus stops.
+pub fn switch(arrival: &Arrival, switch: Switch, told: &Told, mut ticket: Box<Ticket>) -> Response<ResponseBody> {
+    let Switch { client, upstream, mut headers, lease } = switch;
+    headers::remove_hop_by_hop(&mut headers);
+    announce(&mut headers);
+    response::tell(&mut headers, arrival, told);
+    ticket.status = StatusCode::SWITCHING_PROTOCOLS.as_u16();
+    ticket.outcome = Outcome::Answering;
+    tokio::spawn(splice(Arc::clone(&arrival.connection), client, upstream, lease, ticket));
+    let mut response = Response::new(ResponseBody::bare(Bytes::new()));
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    *response.headers_mut() = headers;
+    response
+}
+
+async fn splice(
+    connection: Arc<ConnectionFacts>,
+    client: OnUpgrade,
+    upstream: OnUpgrade,
+    lease: Lease,
+    mut ticket: Box<Ticket>,
+) {
+    let Ok((client, upstream)) = tokio::try_join!(client, upstream) else { return };
+    let (received, sent) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    ticket.bytes_in = Some(Arc::clone(&received));
+    connection.clock.request_began();
+    let copying = Box::pin(async move {
+        let mut client = Tally { inner: TokioIo::new(client), received, sent: Arc::clone(&sent), ticket };
+        let mut upstream = TokioIo::new(upstream);
+        if tokio::io::copy_bidirectional(&mut client, &mut upstream).await.is_ok() {
+            client.ticket.outcome = Outcome::Answered;
+        }
+    });
+    Driven::new(Tunnel(copying), Arc::clone(&connection.clock)).await;
+    drop(lease);
+}
+
+struct Tunnel<F>(F);
+
+impl<F: Future + Unpin> Future for Tunnel<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        Pin::new(&mut self.0).poll(cx)
+    }
+}
+
+impl<F> Graceful for Tunnel<F> {
+    /// A tunnel has no end of its own: it goes on until the time to finish is over.
+    fn finish(self: Pin<&mut Self>) {}
+}
+
+/// The client's side of a tunnel, counting what passes into the ticket it holds.
+struct Tally {
+    inner: TokioIo<Upgraded>,
+    received: Arc<AtomicU64>,
+    sent: Arc<AtomicU64>,
+    ticket: Box<Ticket>,
+}
+
+impl Drop for Tally {
+    fn drop(&mut self) {
+        self.ticket.bytes_out = self.sent.load(Ordering::Relaxed);
+    }
+}
+
+impl AsyncRead for Tally {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
+        let before = buf.filled().len();
+        let polled = Pin::new(&mut self.inner).poll_read(cx, buf);
+        self.received.fetch_add((buf.filled().len() - before) as u64, Ordering::Relaxed);
+        polled
+    }
+}
+
+impl AsyncWrite for Tally {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<std::io::Result<usize>> {
+        let polled = Pin::new(&mut self.inner).poll_write(cx, buf);
+        if let Poll::Ready(Ok(n)) = polled {
+            self.sent.fetch_add(n as u64, Ordering::Relaxed);
+        }
+        polled
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+}

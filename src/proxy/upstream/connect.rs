@@ -1,0 +1,133 @@
+//! Opening a connection to a server: name, TCP, TLS, HTTP/1.1.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, RootCertStore};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use super::RequestBody;
+use crate::model::upstream::{ServerUrl, Upstream};
+use crate::proxy::tls::{TlsError, certificates};
+
+/// Largest head of an upstream's answer, in bytes.
+const HEAD_MAX: usize = 64 * 1_024;
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The name has no address.
+    #[error("the name {0} could not be resolved")]
+    Name(String, #[source] io::Error),
+    /// Refused, unreachable, out of sockets.
+    #[error("no connection to {0}")]
+    Io(String, #[source] io::Error),
+    /// It took too long.
+    #[error("no connection to {0} within {1:?}")]
+    Timeout(String, Duration),
+    /// TLS failed.
+    #[error("TLS with {0} failed")]
+    Tls(String, #[source] io::Error),
+    /// HTTP could not begin.
+    #[error("HTTP with {0} could not begin")]
+    Http(String, #[source] hyper::Error),
+}
+
+/// Why TLS settings of an upstream cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum UpstreamTlsError {
+    /// The file of authorities.
+    #[error(transparent)]
+    File(#[from] TlsError),
+    /// A certificate in it.
+    #[error("{path} holds a certificate that cannot be trusted: {source}")]
+    Authority {
+        /// The file.
+        path: String,
+        /// What rustls says.
+        source: rustls::Error,
+    },
+    /// The settings together.
+    #[error("TLS settings of the upstream cannot be used")]
+    Settings(#[source] rustls::Error),
+}
+
+/// TLS settings for an upstream that has an `https` server.
+pub(super) fn client_tls(settings: &Upstream) -> Result<Option<Arc<ClientConfig>>, UpstreamTlsError> {
+    if !settings.servers.iter().any(|s| s.tls) {
+        return Ok(None);
+    }
+    let mut roots = RootCertStore::empty();
+    match &settings.tls.ca {
+        None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
+        Some(path) => {
+            for certificate in certificates(path)? {
+                let path = path.display().to_string();
+                roots.add(certificate).map_err(|source| UpstreamTlsError::Authority { path, source })?;
+            }
+        }
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(UpstreamTlsError::Settings)?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Some(Arc::new(config)))
+}
+
+/// Opens a connection. The caller sets the deadline.
+pub(super) async fn open(
+    url: &ServerUrl,
+    tls: Option<&Arc<ClientConfig>>,
+    server_name: Option<&str>,
+) -> Result<SendRequest<RequestBody>, ConnectError> {
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    let addresses = tokio::net::lookup_host((&*url.host, url.port))
+        .await
+        .map_err(|e| ConnectError::Name(url.host.to_string(), e))?;
+    for address in addresses {
+        let stream = match TcpStream::connect(address).await {
+            Ok(stream) => stream,
+            Err(error) => {
+                last = error;
+                continue;
+            }
+        };
+        // Without it a small request may wait for the acknowledgement of the one before.
+        stream.set_nodelay(true).map_err(|e| ConnectError::Io(url.to_string(), e))?;
+        return match tls.filter(|_| url.tls) {
+            None => begin(url, stream).await,
+            Some(config) => {
+                let name = server_name.unwrap_or(&url.host).to_owned();
+                let failed = |e| ConnectError::Tls(url.to_string(), e);
+                let name = ServerName::try_from(name).map_err(|e| failed(io::Error::other(e)))?;
+                let stream = TlsConnector::from(Arc::clone(config)).connect(name, stream).await.map_err(failed)?;
+                begin(url, stream).await
+            }
+        };
+    }
+    Err(ConnectError::Io(url.to_string(), last))
+}
+
+async fn begin<S>(url: &ServerUrl, stream: S) -> Result<SendRequest<RequestBody>, ConnectError>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let mut http = http1::Builder::new();
+    http.max_buf_size(HEAD_MAX);
+    let (sender, connection) =
+        http.handshake(TokioIo::new(stream)).await.map_err(|e| ConnectError::Http(url.to_string(), e))?;
+    // Ends when the sender is dropped or the peer closes; errors reach the request that waits for the answer.
+    tokio::spawn(async move {
+        let _ = connection.with_upgrades().await;
+    });
+    Ok(sender)
+}

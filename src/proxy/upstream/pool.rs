@@ -1,0 +1,212 @@
+//! One server's connections, as kept by one worker.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::client::conn::{TrySendError, http1::SendRequest};
+use parking_lot::Mutex;
+use rustls::ClientConfig;
+
+use super::connect::{self, ConnectError};
+use super::{RequestBody, UpstreamError};
+use crate::model::upstream::{ServerUrl, Upstream};
+
+/// Idle connections kept to one server by one worker.
+pub const IDLE_MAX: usize = 256;
+/// Connections to one server by one worker, in use and idle.
+pub const CONNECTIONS_MAX: usize = 4_096;
+/// Age at which an idle connection is not used again: below what common servers allow, save those that say less.
+const IDLE_AGE_MAX: Duration = Duration::from_secs(30);
+/// The same for requests that must not be sent twice: if the peer closes just then, they are lost.
+const IDLE_AGE_MAX_ONCE: Duration = Duration::from_secs(1);
+/// How long a server that could not be reached is passed over while others can be.
+const FAILED_FOR: Duration = Duration::from_secs(2);
+
+/// One server.
+#[derive(Debug)]
+pub struct Server {
+    /// Where it is.
+    pub url: ServerUrl,
+    tls: Option<Arc<ClientConfig>>,
+    server_name: Option<String>,
+    connect_timeout: Duration,
+    idle: Mutex<Vec<Idle>>,
+    connections: AtomicUsize,
+    in_flight: AtomicUsize,
+    /// Milliseconds after `epoch` until which it is passed over.
+    failed_until_ms: AtomicU64,
+    epoch: Instant,
+}
+
+#[derive(Debug)]
+struct Idle {
+    connection: Connection,
+    since: Instant,
+}
+
+/// An open connection, counted while it lives.
+#[derive(Debug)]
+struct Connection {
+    sender: SendRequest<RequestBody>,
+    server: Arc<Server>,
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.server.connections.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A connection in use by one request.
+#[derive(Debug)]
+pub struct Lease {
+    connection: Option<Connection>,
+    /// How long it lay idle; `None` if it is new.
+    pub idle_for: Option<Duration>,
+    server: Arc<Server>,
+}
+
+impl Server {
+    pub(super) fn new(url: ServerUrl, tls: Option<Arc<ClientConfig>>, settings: &Upstream) -> Self {
+        Server {
+            url,
+            tls,
+            server_name: settings.tls.server_name.clone(),
+            connect_timeout: settings.connect_timeout,
+            idle: Mutex::default(),
+            connections: AtomicUsize::new(0),
+            in_flight: AtomicUsize::new(0),
+            failed_until_ms: AtomicU64::new(0),
+            epoch: Instant::now(),
+        }
+    }
+
+    pub(super) fn in_flight(&self) -> usize {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    #[cfg(test)]
+    pub(super) fn add_in_flight(&self, n: usize) {
+        self.in_flight.fetch_add(n, Ordering::Relaxed);
+    }
+
+    pub(super) fn failed_lately(&self, now: Instant) -> bool {
+        self.ms(now) < self.failed_until_ms.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn note_failure(&self, now: Instant) {
+        self.failed_until_ms.store(self.ms(now + FAILED_FOR), Ordering::Relaxed);
+    }
+
+    fn ms(&self, at: Instant) -> u64 {
+        u64::try_from(at.duration_since(self.epoch).as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// The kept connection used last, if one is fresh enough and still open.
+    pub(super) async fn reuse(self: &Arc<Self>, idempotent: bool, now: Instant) -> Option<Lease> {
+        let age_max = if idempotent { IDLE_AGE_MAX } else { IDLE_AGE_MAX_ONCE };
+        loop {
+            let mut idle = self.take_idle(now, age_max)?;
+            // The last body has been read, but hyper may need a turn to notice; it fails at once if the peer is gone.
+            if idle.connection.sender.ready().await.is_ok() {
+                self.in_flight.fetch_add(1, Ordering::Relaxed);
+                let idle_for = Some(now.saturating_duration_since(idle.since));
+                return Some(Lease { connection: Some(idle.connection), idle_for, server: Arc::clone(self) });
+            }
+        }
+    }
+
+    fn take_idle(&self, now: Instant, age_max: Duration) -> Option<Idle> {
+        let mut kept = self.idle.lock();
+        // The last is the youngest: if it is too old for anything, so are all before it.
+        if kept.last().is_some_and(|i| now.saturating_duration_since(i.since) > IDLE_AGE_MAX) {
+            kept.clear();
+        }
+        kept.pop_if(|i| now.saturating_duration_since(i.since) <= age_max)
+    }
+
+    pub(super) async fn connect(self: &Arc<Self>) -> Result<Lease, UpstreamError> {
+        if self.connections.fetch_add(1, Ordering::Relaxed) >= CONNECTIONS_MAX {
+            self.connections.fetch_sub(1, Ordering::Relaxed);
+            return Err(UpstreamError::Full);
+        }
+        let counted = Counted(Some(self));
+        let limit = self.connect_timeout;
+        let opening = connect::open(&self.url, self.tls.as_ref(), self.server_name.as_deref());
+        let sender = match tokio::time::timeout(limit, opening).await {
+            Ok(Ok(sender)) => sender,
+            Ok(Err(error)) => {
+                self.note_failure(Instant::now());
+                return Err(error.into());
+            }
+            Err(_) => {
+                self.note_failure(Instant::now());
+                return Err(ConnectError::Timeout(self.url.to_string(), limit).into());
+            }
+        };
+        counted.keep();
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        let connection = Connection { sender, server: Arc::clone(self) };
+        Ok(Lease { connection: Some(connection), idle_for: None, server: Arc::clone(self) })
+    }
+}
+
+/// Gives the count of a connection back when opening it fails or is given up.
+struct Counted<'a>(Option<&'a Arc<Server>>);
+
+impl Counted<'_> {
+    fn keep(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        if let Some(server) = self.0 {
+            server.connections.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Lease {
+    /// Where the request goes.
+    pub fn url(&self) -> &ServerUrl {
+        &self.server.url
+    }
+
+    /// Sends the request. On failure the request comes back if not a byte of it was written.
+    ///
+    /// # Errors
+    /// Whatever hyper says of the exchange.
+    pub async fn send(
+        &mut self,
+        request: Request<RequestBody>,
+    ) -> Result<Response<Incoming>, TrySendError<Request<RequestBody>>> {
+        match &mut self.connection {
+            Some(connection) => connection.sender.try_send_request(request).await,
+            // A lease has its connection until it is given back, which consumes it.
+            None => unreachable!("a lease without a connection"),
+        }
+    }
+
+    /// Keeps the connection for the next request, if it is still good.
+    pub fn give_back(mut self) {
+        let Some(connection) = self.connection.take() else { return };
+        if connection.sender.is_closed() {
+            return;
+        }
+        let mut idle = self.server.idle.lock();
+        if idle.len() < IDLE_MAX {
+            idle.push(Idle { connection, since: Instant::now() });
+        }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.server.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,211 @@
+//! A worker: one thread, its sockets, its connections, its pools.
+
+use std::collections::HashMap;
+use std::net::TcpListener as StdListener;
+use std::sync::Arc;
+
+use ahash::AHashMap;
+use parking_lot::Mutex;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::deadline::{Connections, SWEEP_EVERY};
+use super::listener::{self, ListenerState};
+use super::upstream::{Group, UpstreamTlsError};
+use crate::admission::Engine;
+use crate::model::clock::Clock;
+use crate::record::access_log::LogStyle;
+use crate::record::{Recorder, WorkerCell};
+use crate::snapshot::{BoundLimit, Current, Snapshot};
+
+/// Limits whose numbers a worker remembers; those of further ones are looked up each time.
+const LIMITS_REMEMBERED_MAX: usize = 65_536;
+
+/// What a worker is told to do.
+#[derive(Debug)]
+pub enum Command {
+    /// Accept on this socket.
+    Listen(StdListener, Arc<ListenerState>),
+    /// Stop accepting on the listener of this name; its connections go on.
+    Unlisten(String),
+    /// Stop accepting at all; finish what is running.
+    Drain,
+    /// End every connection and the thread.
+    End,
+}
+
+/// What all workers share.
+#[derive(Clone)]
+pub struct Shared {
+    /// What is in force.
+    pub current: Arc<Current>,
+    /// Decides.
+    pub engine: Arc<Engine>,
+    /// Remembers.
+    pub recorder: Arc<Recorder>,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// Salt of hashed addresses in the log.
+    pub log_salt: [u8; 16],
+}
+
+/// The snapshot with what this worker needs beside it: pools, numbers for names.
+#[derive(Debug)]
+pub struct View {
+    /// What is in force.
+    pub snapshot: Arc<Snapshot>,
+    /// How log lines are written.
+    pub style: Arc<LogStyle>,
+    groups: Vec<Arc<Group>>,
+    /// Per route, by its index: its number in records and the place of its upstream in `groups`.
+    routes: Vec<(u16, usize)>,
+}
+
+impl View {
+    /// The number in records of the route at `index`.
+    pub fn route_number(&self, index: usize) -> u16 {
+        self.routes.get(index).map_or(0, |(number, _)| *number)
+    }
+
+    /// The upstream of the route at `index`.
+    pub fn upstream(&self, index: usize) -> Option<&Arc<Group>> {
+        self.groups.get(self.routes.get(index)?.1)
+    }
+}
+
+/// One worker's state, shared by the tasks on its thread.
+pub struct Worker {
+    /// What all workers share.
+    pub shared: Shared,
+    /// Its own cell of the recorder.
+    pub cell: Arc<WorkerCell>,
+    /// Its connections.
+    pub connections: Arc<Connections>,
+    view: Mutex<Arc<View>>,
+    limits: Mutex<AHashMap<u128, u16>>,
+}
+
+impl std::fmt::Debug for Worker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Worker").field("connections", &self.connections.len()).finish_non_exhaustive()
+    }
+}
+
+impl Worker {
+    /// A worker that serves what is in force now.
+    ///
+    /// # Errors
+    /// When the TLS settings of an upstream cannot be used.
+    pub fn new(shared: Shared, number: usize) -> Result<Self, UpstreamTlsError> {
+        let view = build_view(&shared, shared.current.load(), None)?;
+        let cell = Arc::clone(&shared.recorder.cells[number]);
+        Ok(Worker {
+            shared,
+            cell,
+            connections: Arc::default(),
+            view: Mutex::new(Arc::new(view)),
+            limits: Mutex::default(),
+        })
+    }
+
+    /// What is in force, taken up anew if it has changed. Pools of upstreams that did not change are kept.
+    pub fn view(&self) -> Arc<View> {
+        let mut view = self.view.lock();
+        if view.snapshot.generation != self.shared.current.generation() {
+            // A reload has built every upstream before it was put in force, so this fails only if a file was
+            // changed since; the view before then goes on being used.
+            if let Ok(next) = build_view(&self.shared, self.shared.current.load(), Some(&view)) {
+                *view = Arc::new(next);
+            }
+        }
+        Arc::clone(&view)
+    }
+
+    /// The number of a limit in records. Remembered, so that its name is looked up once.
+    pub fn limit_number(&self, bound: &BoundLimit) -> u16 {
+        let mut limits = self.limits.lock();
+        if let Some(number) = limits.get(&bound.identity) {
+            return *number;
+        }
+        let number = self.shared.recorder.limits.number(bound.limit.name.as_str());
+        if limits.len() < LIMITS_REMEMBERED_MAX {
+            limits.insert(bound.identity, number);
+        }
+        number
+    }
+
+    /// Runs the worker until it is told to end.
+    pub async fn run(self: Arc<Self>, mut commands: mpsc::UnboundedReceiver<Command>) {
+        let mut accepting: HashMap<String, CancellationToken> = HashMap::new();
+        let mut sweep = tokio::time::interval(SWEEP_EVERY);
+        sweep.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+        loop {
+            let command = tokio::select! {
+                _ = sweep.tick() => {
+                    self.connections.sweep();
+                    continue;
+                }
+                command = commands.recv() => command,
+            };
+            match command {
+                Some(Command::Listen(socket, state)) => {
+                    let stop = CancellationToken::new();
+                    accepting.insert(state.label.name.clone(), stop.clone());
+                    match tokio::net::TcpListener::from_std(socket) {
+                        Ok(socket) => {
+                            tokio::spawn(listener::accept(Arc::clone(&self), socket, state, stop));
+                        }
+                        Err(error) => tracing::error!(%error, listener = state.label.name, "cannot accept"),
+                    }
+                }
+                Some(Command::Unlisten(name)) => {
+                    if let Some(stop) = accepting.remove(&name) {
+                        stop.cancel();
+                    }
+                }
+                Some(Command::Drain) => {
+                    accepting.drain().for_each(|(_, stop)| stop.cancel());
+                    self.connections.drain();
+                }
+                Some(Command::End) | None => {
+                    accepting.drain().for_each(|(_, stop)| stop.cancel());
+                    self.connections.end();
+                    return;
+                }
+            }
+        }
+    }
+}
+
+fn build_view(shared: &Shared, snapshot: Arc<Snapshot>, before: Option<&View>) -> Result<View, UpstreamTlsError> {
+    let kept = |settings: &_| before?.groups.iter().find(|g| g.settings == *settings).cloned();
+    let mut groups = Vec::with_capacity(snapshot.config.upstreams.len());
+    let mut places = HashMap::new();
+    for settings in &snapshot.config.upstreams {
+        let group = match kept(settings) {
+            Some(group) => group,
+            None => {
+                let number = shared.recorder.upstreams.number(settings.name.as_str());
+                Arc::new(Group::new(settings.clone(), number)?)
+            }
+        };
+        places.insert(settings.name.clone(), groups.len());
+        groups.push(group);
+    }
+    let routes = snapshot.routes.iter().map(|active| {
+        let number = shared.recorder.routes.number(active.route.name.as_str());
+        // Every route's upstream is among the configured ones: `config` has checked it.
+        (number, places.get(&active.route.upstream).copied().unwrap_or(usize::MAX))
+    });
+    let routes = routes.collect();
+    let style = Arc::new(LogStyle::new(snapshot.config.log.access.clone(), shared.log_salt));
+    Ok(View { style, groups, routes, snapshot })
+}
+
+/// Whether every upstream of `snapshot` can be used; asked before a snapshot is put in force.
+///
+/// # Errors
+/// The first upstream's TLS settings that cannot be used.
+pub fn check_upstreams(config: &crate::config::Config) -> Result<(), UpstreamTlsError> {
+    config.upstreams.iter().try_for_each(|u| Group::new(u.clone(), 0).map(drop))
+}

@@ -1,0 +1,3 @@
+//! What Argus says of itself: its own log, and the names used in it.
+
+pub mod log;
