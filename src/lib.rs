@@ -1,5 +1,6 @@
 //! Argus: an authenticating reverse-proxy gateway.
 
+pub mod admin;
 pub mod admission;
 pub mod config;
 pub mod geo;

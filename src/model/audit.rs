@@ -50,9 +50,10 @@ pub struct FieldChange {
 }
 
 /// What the mutator knows of a change; the store adds its place in the chain.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct AuditDraft {
     /// When.
+    #[schema(value_type = String, format = DateTime)]
     pub time: Timestamp,
     /// Who.
     pub actor: Actor,
@@ -75,11 +76,12 @@ pub struct AuditDraft {
 }
 
 /// A record in its place.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct AuditRecord {
     /// Place in the chain, from 1, without gaps.
     pub seq: u64,
     /// Its own id, a UUIDv7.
+    #[schema(value_type = String, format = "uuid")]
     pub id: uuid::Uuid,
     /// The facts.
     #[serde(flatten)]

@@ -1,0 +1,94 @@
+//! The admin side: the REST API v1 on its own listener.
+//!
+//! What is where: `v1/<resource>/<verb>` holds one operation a file; `auth` decides who is let in; `input` reads what
+//! was sent, `problem` says what is wrong with it; `idempotency`, `etag` and `list` are manners that all operations
+//! share; `serve` holds the connections. Every change goes through [`Services::commit`], with its audit record.
+//!
+//! What the rest of the process must do for the admin side is asked through two small traits, [`Control`] and [`Live`].
+
+pub mod auth;
+pub mod call;
+pub mod etag;
+pub mod finish;
+pub mod idempotency;
+pub mod input;
+pub mod list;
+pub mod openapi;
+pub mod ports;
+pub mod problem;
+pub mod serve;
+pub mod suggest;
+pub mod text;
+pub mod v1;
+
+use std::sync::Arc;
+
+use axum::Router;
+use http::StatusCode;
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::model::audit::AuditDraft;
+use crate::model::clock::Clock;
+use crate::model::secret::KeyDigest;
+use crate::snapshot::Current;
+use crate::store::{Change, Committed, Store};
+
+pub use ports::{ConfigProblems, Control, Decision, Live, ReloadReport};
+pub use problem::Problem;
+
+/// Everything the operations need.
+pub struct Services {
+    /// What must not be lost.
+    pub store: Arc<dyn Store>,
+    /// What is in force.
+    pub current: Arc<Current>,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// The rest of the process.
+    pub control: Arc<dyn Control>,
+    /// What happens now.
+    pub live: Arc<dyn Live>,
+    /// Digest of the admin key, where the configuration names none.
+    pub admin_key: KeyDigest,
+    /// Wrong admin keys.
+    pub failures: auth::failures::Failures,
+    /// Requests under way that sent an idempotency key.
+    pub running: Arc<idempotency::Running>,
+    /// Streams open at once.
+    pub streams: Arc<tokio::sync::Semaphore>,
+}
+
+/// What handlers share.
+pub type Shared = Arc<Services>;
+
+impl Services {
+    /// Now, to the millisecond: what records say.
+    pub fn now(&self) -> Timestamp {
+        let wall = self.clock.now().wall;
+        Timestamp::from_millisecond(wall.as_millisecond()).unwrap_or(wall)
+    }
+
+    /// Commits changes with their audit records, and what was answered if the caller sent an idempotency key.
+    ///
+    /// A task of its own does it: a caller that hangs up half-way must not keep the change from being applied after
+    /// it was committed.
+    pub async fn commit(
+        self: &Arc<Self>,
+        call: &call::Call,
+        changes: Vec<(Change, AuditDraft)>,
+        status: StatusCode,
+        answer: &Value,
+    ) -> Result<Committed, Problem> {
+        let record = call.claim.as_ref().map(|claim| claim.record(status, answer, self.now()));
+        let services = Arc::clone(self);
+        let task = tokio::spawn(async move { services.store.commit(changes, record).await });
+        let failed = |_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "The change failed.");
+        Ok(task.await.map_err(failed)??)
+    }
+}
+
+/// The whole API. Requests must carry a [`call::Peer`] as an extension; [`serve`] puts it there.
+pub fn router(services: Arc<Services>) -> Router {
+    openapi::routes(&services).0
+}

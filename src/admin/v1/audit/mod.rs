@@ -1,0 +1,4 @@
+//! The audit: who changed what.
+
+pub mod list;
+pub mod verify;

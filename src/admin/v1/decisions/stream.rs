@@ -1,0 +1,135 @@
+//! `GET /v1/stream`: decisions as they are made, as server-sent events.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use serde::Deserialize;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::RecvError;
+
+use super::filter::Filter;
+use crate::admin::Shared;
+use crate::admin::input::Params;
+use crate::admin::ports::Decision;
+use crate::admin::problem::Problem;
+
+/// Streams open at once.
+pub const STREAMS_MAX: usize = 32;
+/// After so long without an event a comment is sent, so that nobody in between closes the connection.
+pub const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// Which decisions are streamed.
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+pub struct StreamQuery {
+    /// Terms that must all hold, such as `code!=ok route=orders path=/v1/*`.
+    filter: Option<String>,
+}
+
+/// Streams decisions as they are made.
+///
+/// Server-sent events of type `decision`, whose id is the decision's number; with `Last-Event-ID` those since come
+/// first, as far as they are kept. A reader that is too slow gets an event `lagged` with how many it `missed`.
+#[utoipa::path(
+    get, path = "/v1/stream", tag = "decisions",
+    params(StreamQuery, ("Last-Event-ID" = Option<u64>, Header, description = "id of the last event seen")),
+    responses((status = 200, body = String, content_type = "text/event-stream",
+        example = json!("id: 17\nevent: decision\ndata: {\"status\":429,\"code\":\"rate_limited\"}\n\n")))
+)]
+pub async fn stream(
+    State(services): State<Shared>,
+    Params(query): Params<StreamQuery>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let filter = Filter::parse(query.filter.as_deref().unwrap_or_default())?;
+    let since = match headers.get("last-event-id") {
+        None => None,
+        Some(value) => Some(
+            value
+                .to_str()
+                .ok()
+                .and_then(|v| v.trim().parse::<u64>().ok())
+                .ok_or_else(|| Problem::parameter("Last-Event-ID", "expected the id of an event, a number"))?,
+        ),
+    };
+    let Ok(permit) = std::sync::Arc::clone(&services.streams).try_acquire_owned() else {
+        return Err(Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "too_many_streams",
+            format!("{STREAMS_MAX} streams are open, the most there may be. Close one."),
+        )
+        .header(header::RETRY_AFTER, HeaderValue::from_static("5")));
+    };
+    // Subscribed before the past is read, so that nothing falls between the two.
+    let receiver = services.live.subscribe();
+    let past = match since {
+        Some(since) => services.live.recent().into_iter().filter(|d| d.seq > since).collect(),
+        None => VecDeque::new(),
+    };
+    let reader = Reader { past, receiver, filter, last: since, _permit: permit };
+    let frames = futures_util::stream::unfold(reader, |mut reader| async move {
+        let text = reader.next().await?;
+        Some((Ok::<_, Infallible>(Bytes::from(text)), reader))
+    });
+    let mut response = Body::from_stream(frames).into_response();
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    Ok(response)
+}
+
+struct Reader {
+    past: VecDeque<Decision>,
+    receiver: Receiver<Decision>,
+    filter: Filter,
+    last: Option<u64>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Reader {
+    /// The next piece of the stream; `None` when there will be no more decisions.
+    async fn next(&mut self) -> Option<String> {
+        while let Some(decision) = self.past.pop_front() {
+            if let Some(event) = self.event(&decision) {
+                return Some(event);
+            }
+        }
+        let quiet = tokio::time::sleep(KEEP_ALIVE);
+        tokio::pin!(quiet);
+        loop {
+            tokio::select! {
+                received = self.receiver.recv() => match received {
+                    Ok(decision) => {
+                        if let Some(event) = self.event(&decision) {
+                            return Some(event);
+                        }
+                    }
+                    Err(RecvError::Lagged(missed)) => return Some(lagged(missed)),
+                    Err(RecvError::Closed) => return None,
+                },
+                () = &mut quiet => return Some(": still here\n\n".to_owned()),
+            }
+        }
+    }
+
+    fn event(&mut self, decision: &Decision) -> Option<String> {
+        if self.last.is_some_and(|last| decision.seq <= last) {
+            return None;
+        }
+        self.last = Some(decision.seq);
+        // JSON text of ours has no line ends; one that had would break the frame.
+        let one_line = !decision.json.contains(['\n', '\r']);
+        (one_line && self.filter.passes(&decision.json))
+            .then(|| format!("id: {}\nevent: decision\ndata: {}\n\n", decision.seq, decision.json))
+    }
+}
+
+fn lagged(missed: u64) -> String {
+    format!("event: lagged\ndata: {{\"missed\":{missed}}}\n\n")
+}

@@ -1,0 +1,210 @@
+//! The key as it is shown: everything but its secret.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::admin::problem::Problem;
+use crate::admin::{Shared, etag};
+use crate::model::condition::ConditionText;
+use crate::model::id::{KeyId, Name, OwnerId};
+use crate::model::key::{Key, KeyStatus, KeyType, Revocation};
+use crate::model::limit::{LimitText, QuotaText};
+use crate::model::scope::Scope;
+use crate::store::{KeyUsage, LastUse};
+
+/// A key.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+#[schema(as = Key)]
+pub struct KeyObject {
+    /// Its id.
+    #[schema(value_type = String, examples("key_9f3KtWq2Zc"))]
+    pub id: KeyId,
+    /// `key`.
+    pub object: &'static str,
+    /// The same key's UUID.
+    #[schema(value_type = String, format = "uuid")]
+    pub uuid: Uuid,
+    /// What may be shown of the key itself.
+    #[schema(examples("argus_live_9f3KtWq2Zc"))]
+    pub prefix: String,
+    /// Unique among keys in use.
+    #[schema(value_type = String, examples("billing-prod"))]
+    pub name: Name,
+    /// For people.
+    pub description: String,
+    /// What it is now, derived from the fields below.
+    pub status: KeyStatus,
+    /// `live`, `test` or another configured word.
+    pub environment: String,
+    /// What it is for.
+    pub r#type: KeyType,
+    /// Id of its owner.
+    #[schema(value_type = Option<String>, examples("own_42"))]
+    pub owner: Option<OwnerId>,
+    /// Name of its owner.
+    pub owner_name: Option<String>,
+    /// What it may do, besides what its roles grant.
+    #[schema(value_type = Vec<String>)]
+    pub scopes: Vec<Scope>,
+    /// Its roles.
+    #[schema(value_type = Vec<String>)]
+    pub roles: Vec<Name>,
+    /// Its plan; the default plan if null.
+    #[schema(value_type = Option<String>)]
+    pub plan: Option<Name>,
+    /// Its own conditions.
+    pub conditions: ConditionText,
+    /// Shared conditions that must hold besides.
+    #[schema(value_type = Vec<String>)]
+    pub condition_names: Vec<Name>,
+    /// Its own limits, in place of the plan's rates.
+    pub limits: Vec<LimitText>,
+    /// Its own quota, in place of the plan's.
+    pub quota: Option<QuotaText>,
+    /// Not valid before.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub not_before: Option<Timestamp>,
+    /// Not valid from then on; never ends if null.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub expires_at: Option<Timestamp>,
+    /// Who took whose place.
+    pub rotation: Rotation,
+    /// The last call made with it, refused ones included.
+    pub last_used: Option<LastUse>,
+    /// Calls made with it since it exists.
+    pub usage: CallCounts,
+    /// What to look at.
+    pub flags: KeyFlags,
+    /// Free facts.
+    pub meta: BTreeMap<String, String>,
+    /// Free words.
+    pub tags: Vec<String>,
+    /// When it was made.
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Timestamp,
+    /// By whom.
+    pub created_by: String,
+    /// When it was last changed.
+    #[schema(value_type = String, format = DateTime)]
+    pub updated_at: Timestamp,
+    /// When and why it was revoked.
+    pub revoked: Option<Revocation>,
+    /// Its version, for `If-Match`.
+    #[schema(examples("W/\"7\""))]
+    pub etag: String,
+}
+
+/// Who took whose place.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct Rotation {
+    /// The key that takes this one's place.
+    #[schema(value_type = Option<String>)]
+    pub replaced_by: Option<KeyId>,
+    /// The key whose place this one took.
+    #[schema(value_type = Option<String>)]
+    pub replaces: Option<KeyId>,
+}
+
+/// How often a key was used.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct CallCounts {
+    /// Calls.
+    pub total: u64,
+    /// Calls refused.
+    pub refused: u64,
+}
+
+/// What to look at.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct KeyFlags {
+    /// Seen in clear text on an unprotected connection.
+    pub exposed: bool,
+    /// Imported with less than 128 bits of estimated strength.
+    pub weak: bool,
+    /// Whole days since it was last used, or made if it never was.
+    pub unused_days: u64,
+}
+
+/// One key as it is shown.
+pub async fn one(services: &Shared, key: &Key) -> Result<KeyObject, Problem> {
+    let mut shown = many(services, std::slice::from_ref(key)).await?;
+    shown.pop().ok_or_else(|| Problem::not_found("key", &key.id.to_string(), None))
+}
+
+/// Keys as they are shown, with their use and their owners' names.
+pub async fn many(services: &Shared, keys: &[Key]) -> Result<Vec<KeyObject>, Problem> {
+    let ids: Vec<KeyId> = keys.iter().map(|k| k.id).collect();
+    let mut usage = services.store.key_usage(&ids).await?;
+    for (id, pending) in services.live.pending_usage(&ids) {
+        add(usage.entry(id).or_default(), pending);
+    }
+    let owners: BTreeSet<&OwnerId> = keys.iter().filter_map(|k| k.owner.as_ref()).collect();
+    let mut names = BTreeMap::new();
+    for id in owners {
+        if let Some(owner) = services.store.owner(id).await? {
+            names.insert(id.clone(), owner.name);
+        }
+    }
+    let now = services.now();
+    Ok(keys
+        .iter()
+        .map(|key| {
+            let owner_name = key.owner.as_ref().and_then(|id| names.get(id)).cloned();
+            show(key, usage.get(&key.id).cloned().unwrap_or_default(), owner_name, now)
+        })
+        .collect())
+}
+
+fn add(sum: &mut KeyUsage, more: KeyUsage) {
+    sum.total = sum.total.saturating_add(more.total);
+    sum.refused = sum.refused.saturating_add(more.refused);
+    let newer = |a: &LastUse, b: &Option<LastUse>| b.as_ref().is_none_or(|b| a.at >= b.at);
+    if more.last_used.as_ref().is_some_and(|last| newer(last, &sum.last_used)) {
+        sum.last_used = more.last_used;
+    }
+}
+
+fn show(key: &Key, usage: KeyUsage, owner_name: Option<String>, now: Timestamp) -> KeyObject {
+    let idle_since = usage.last_used.as_ref().map_or(key.created_at, |last| last.at);
+    let idle_seconds = now.as_second().saturating_sub(idle_since.as_second());
+    KeyObject {
+        id: key.id,
+        object: "key",
+        uuid: key.uuid,
+        prefix: key.prefix.clone(),
+        name: key.name.clone(),
+        description: key.description.clone(),
+        status: key.status(now),
+        environment: key.environment.clone(),
+        r#type: key.r#type,
+        owner: key.owner.clone(),
+        owner_name,
+        scopes: key.scopes.clone(),
+        roles: key.roles.clone(),
+        plan: key.plan.clone(),
+        conditions: key.conditions.clone(),
+        condition_names: key.condition_names.clone(),
+        limits: key.limits.clone(),
+        quota: key.quota.clone(),
+        not_before: key.not_before,
+        expires_at: key.expires_at,
+        rotation: Rotation { replaced_by: key.replaced_by, replaces: key.replaces },
+        last_used: usage.last_used,
+        usage: CallCounts { total: usage.total, refused: usage.refused },
+        flags: KeyFlags {
+            exposed: key.exposed,
+            weak: key.weak,
+            unused_days: u64::try_from(idle_seconds / 86_400).unwrap_or(0),
+        },
+        meta: key.meta.clone(),
+        tags: key.tags.clone(),
+        created_at: key.created_at,
+        created_by: key.created_by.clone(),
+        updated_at: key.updated_at,
+        revoked: key.revoked.clone(),
+        etag: etag::of(key.version),
+    }
+}
