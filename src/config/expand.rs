@@ -39,8 +39,7 @@ pub(super) fn expand_all(tree: &mut Node, env: Environment<'_>, problems: &mut P
             Err(error) => wrong.push((path.to_vec(), node.at, error)),
         }
     });
-    // From the back, so that the numbers of list items before stay true.
-    for (path, at, error) in wrong.into_iter().rev() {
+    for (path, at, error) in wrong {
         tree.remove(&path);
         let help = match &error {
             ExpandError::Unset(name) => Some(format!("set it, or give a default: `${{{name}:-default}}`")),

@@ -89,12 +89,15 @@ pub fn load(source: &Source, env: Environment<'_>) -> Loaded {
     unsupported::refuse(&mut root, &mut problems);
     let unread = root.clone();
     let (mut config, mut start_notes) = (None, Vec::new());
-    if let Some(written) = read::read::<Written>(&mut root, &mut problems) {
+    if let Some(written) = read::read::<Written>(&mut root, &mut problems)
+        && !problems.has_syntax_errors()
+    {
         let resolved = resolve::resolve(&written, &root, env, &mut problems);
         watched.extend(resolved.watched);
         config = resolved.config;
         start_notes = resolved.start_notes;
     }
+    problems.keep_what_stands_beside_syntax();
     problems.sort();
     let config = config.filter(|_| problems.errors() == 0).map(|config| Config { files: files.clone(), ..config });
     let took = started.elapsed().as_millis();

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::render;
 use super::source::{Place, Sources};
+use super::words::without_password;
 
 /// Most errors that are told; a file with more is better fixed in steps.
 pub(super) const PROBLEMS_MAX: usize = 100;
@@ -133,7 +134,7 @@ pub struct Problem {
 impl Problem {
     /// Says what to put there instead.
     pub(super) fn label(&mut self, text: impl Into<String>) -> &mut Self {
-        self.label = text.into();
+        self.label = without_password(&text.into());
         self
     }
 
@@ -203,7 +204,7 @@ impl Problems {
         self.push(Problem {
             severity,
             code,
-            message,
+            message: without_password(&message),
             label: String::new(),
             help: Vec::new(),
             notes: Vec::new(),
@@ -248,6 +249,24 @@ impl Problems {
 
     pub(super) fn is_full(&self) -> bool {
         self.list.len() >= PROBLEMS_MAX
+    }
+
+    /// Where the text is not TOML, what is missing elsewhere may be missing because of that, and so may whatever is
+    /// wrong on the same line: only the rest is told.
+    pub(super) fn keep_what_stands_beside_syntax(&mut self) {
+        let line = |p: &Problem| p.place.and_then(|at| Some((at.source, self.sources.line_column(at)?.line)));
+        let broken: Vec<_> = self.list.iter().filter(|p| p.code == Code::Syntax).map(line).collect();
+        if broken.is_empty() {
+            return;
+        }
+        let keep = |p: &Problem| p.code == Code::Syntax || (p.code != Code::Missing && !broken.contains(&line(p)));
+        let kept = self.list.iter().filter(|p| keep(p)).cloned().collect();
+        self.list = kept;
+    }
+
+    /// Whether a text was not TOML.
+    pub(super) fn has_syntax_errors(&self) -> bool {
+        self.list.iter().any(|p| p.code == Code::Syntax)
     }
 
     /// Puts errors and warnings in the order of the text, and what follows from an error right after it.

@@ -104,7 +104,7 @@ pub(super) fn read<T: for<'de> Deserialize<'de>>(tree: &mut Node, problems: &mut
         };
         let path: Vec<String> = error.path.into_iter().rev().collect();
         let gone = record(tree, problems, &path, error.what);
-        if problems.is_full() || tree.remove(&gone).is_none() {
+        if problems.is_full() || !tree.remove(&gone) {
             return None;
         }
     }
@@ -146,8 +146,11 @@ fn record(tree: &Node, problems: &mut Problems, path: &[String], what: What) -> 
         What::Missing(missing) => {
             let mut at = gone.clone();
             at.push(missing.to_owned());
-            let message = format!("`{missing}` is missing{}", words::within(path));
-            problems.gap(Code::Missing, at, Some(place), message);
+            // A field that was taken out a round ago has been told.
+            if problems.cause_of(&at).is_none() {
+                let message = format!("`{missing}` is missing{}", words::within(path));
+                problems.gap(Code::Missing, at, Some(place), message);
+            }
         }
         What::Type { expected, number: Some(n) } if needs_unit(&expected, &field) => {
             let unit = unit_for(&expected, &field, n);
@@ -155,15 +158,11 @@ fn record(tree: &Node, problems: &mut Problems, path: &[String], what: What) -> 
         }
         What::Type { expected, .. } => {
             let found = node.map_or("nothing", |n| n.value.kind());
-            let message = if found == expected {
-                format!("`{field}` is out of range")
-            } else {
-                format!("`{field}` is not {expected}")
+            let (message, label) = match expected.strip_prefix(found) {
+                Some(range) => (format!("`{field}` is out of range"), format!("expected a number{range}")),
+                None => (format!("`{field}` is not {expected}"), format!("expected {expected}, this is {found}")),
             };
-            problems
-                .error(Code::Type, gone.clone(), message)
-                .at(place)
-                .label(format!("expected {expected}, this is {found}"));
+            problems.error(Code::Type, gone.clone(), message).at(place).label(label);
         }
         What::Text(text) => {
             problems.error(Code::Value, gone.clone(), text).at(place);
@@ -242,7 +241,7 @@ impl<'de> Deserializer<'de> for &'de Node {
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
         match &self.value {
             Value::Table(table) => visitor.visit_map(Entries { entries: table.iter(), value: None }),
-            Value::List(list) => visitor.visit_seq(Items { items: list.iter().enumerate() }),
+            Value::List(_) => visitor.visit_seq(Items { items: Box::new(self.items()) }),
             Value::Text(text) => visitor.visit_borrowed_str(text),
             Value::Integer(n) => match (u64::try_from(*n), i64::try_from(*n)) {
                 (Ok(n), _) => visitor.visit_u64(n),
@@ -251,7 +250,7 @@ impl<'de> Deserializer<'de> for &'de Node {
             },
             Value::Float(n) => visitor.visit_f64(*n),
             Value::Bool(b) => visitor.visit_bool(*b),
-            Value::Date => Err(wrong_type("a text in quotes", self)),
+            Value::Date | Value::Gone => Err(wrong_type("a text in quotes", self)),
         }
     }
 
@@ -341,7 +340,7 @@ impl<'de> de::MapAccess<'de> for Entries<'de> {
 }
 
 struct Items<'de> {
-    items: std::iter::Enumerate<std::slice::Iter<'de, Node>>,
+    items: Box<dyn Iterator<Item = (usize, &'de Node)> + 'de>,
 }
 
 impl<'de> de::SeqAccess<'de> for Items<'de> {

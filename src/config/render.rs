@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::problem::{Problem, Problems, Severity};
 use super::secrets::SECRET_FIELDS;
+use super::words::without_password;
 
 /// Characters of a source line that are shown: a file on one line must not flood the terminal.
 const SNIPPET_CHARS_MAX: usize = 160;
@@ -105,32 +106,33 @@ impl Snippet {
     /// Cuts a long line around the place, hides what is secret, and makes control characters visible: the file may
     /// hold what a terminal would obey.
     fn cut(line: &str, within: std::ops::Range<usize>) -> Snippet {
-        let (shown, within) = hide_secrets(line, within);
-        let before: Vec<char> = shown[..within.start].chars().collect();
-        let skip = if shown.chars().count() > SNIPPET_CHARS_MAX {
-            before.len().saturating_sub(SNIPPET_CHARS_BEFORE)
-        } else {
-            0
+        let start = line[..within.start].chars().count();
+        let end = start + line[within.clone()].chars().count();
+        let (shown, hidden_from) = hide_secrets(line);
+        let shown: Vec<char> = visible(&shown).chars().collect();
+        // What lies in the hidden part is pointed at as a whole.
+        let (start, end) = match hidden_from {
+            Some(from) if start >= from => (from + 1, shown.len()),
+            Some(from) => (start, end.min(from)),
+            None => (start, end),
         };
-        let text: String = shown.chars().skip(skip).take(SNIPPET_CHARS_MAX).collect();
-        let room = SNIPPET_CHARS_MAX - (before.len() - skip).min(SNIPPET_CHARS_MAX - 1);
-        let carets = shown[within].chars().count().clamp(1, room);
+        let skip = if shown.len() > SNIPPET_CHARS_MAX { start.saturating_sub(SNIPPET_CHARS_BEFORE) } else { 0 };
+        let before = start - skip;
         Snippet {
-            text: visible(&text),
-            before: before[skip..].iter().map(|c| if *c == '\t' { '\t' } else { ' ' }).collect(),
-            carets: "^".repeat(carets),
+            text: shown.iter().skip(skip).take(SNIPPET_CHARS_MAX).collect(),
+            before: shown.iter().skip(skip).take(before).map(|c| if *c == '\t' { '\t' } else { ' ' }).collect(),
+            carets: "^".repeat((end.saturating_sub(start)).clamp(1, SNIPPET_CHARS_MAX.saturating_sub(before).max(1))),
         }
     }
 }
 
-/// Puts dots in place of everything after `pepper =` and the like, up to the end of the line.
-fn hide_secrets(line: &str, within: std::ops::Range<usize>) -> (String, std::ops::Range<usize>) {
-    let Some(from) = SECRET_FIELDS.iter().filter_map(|field| secret_at(line, field)).min() else {
-        return (line.to_owned(), within);
-    };
-    let shown = format!("{} \"••••\"", &line[..from]);
-    let within = if within.start >= from { from + 1..shown.len() } else { within.start..within.end.min(from) };
-    (shown, within)
+/// Puts dots in place of everything after `pepper =` and the like up to the end of the line, and of the passwords of
+/// URLs. Also the character from which the former hides.
+fn hide_secrets(line: &str) -> (String, Option<usize>) {
+    match SECRET_FIELDS.iter().filter_map(|field| secret_at(line, field)).min() {
+        Some(from) => (format!("{} \"••••\"", &line[..from]), Some(line[..from].chars().count())),
+        None => (without_password(line), None),
+    }
 }
 
 /// Where the value of `field` begins in `line`, if the line sets it.

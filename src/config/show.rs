@@ -3,6 +3,7 @@
 use super::secrets::SECRET_FIELDS;
 use super::source::{Source, Sources};
 use super::tree::{Node, Value};
+use super::words::without_password;
 
 /// One value in force.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,12 +44,12 @@ fn walk(node: &Node, sources: &Sources, path: &mut Vec<String>, out: &mut Vec<Sh
 /// The value as it could be written.
 fn toml_text(node: &Node) -> String {
     match &node.value {
-        Value::Text(text) => quoted(text),
+        Value::Text(text) => quoted(&without_password(text)),
         Value::Integer(n) => n.to_string(),
         Value::Float(n) => n.to_string(),
         Value::Bool(b) => b.to_string(),
-        Value::Date => "date".to_owned(),
-        Value::List(list) => format!("[{}]", list.iter().map(toml_text).collect::<Vec<_>>().join(", ")),
+        Value::Date | Value::Gone => String::new(),
+        Value::List(_) => format!("[{}]", node.items().map(|(_, item)| toml_text(item)).collect::<Vec<_>>().join(", ")),
         Value::Table(table) => {
             let fields: Vec<String> = table.iter().map(|(k, v)| format!("{} = {}", key(k), toml_text(v))).collect();
             format!("{{ {} }}", fields.join(", "))

@@ -89,7 +89,7 @@ impl Sources {
         let start = place.start as usize;
         let line_start = text.get(..start)?.rfind('\n').map_or(0, |at| at + 1);
         let line = text[line_start..].split('\n').next().unwrap_or("").trim_end_matches('\r');
-        let clip = |at: usize| at.saturating_sub(line_start).min(line.len());
+        let clip = |at: usize| line.floor_char_boundary(at.saturating_sub(line_start).min(line.len()));
         let (from, to) = (clip(start), clip(place.end as usize));
         Some((line, from..to.max(from)))
     }
@@ -127,7 +127,7 @@ impl Sources {
         let indent = line.len() - line.trim_start().len();
         let end = line[within.end..].find(']').map(|at| within.end + at);
         match end {
-            Some(end) if line[indent..].starts_with('[') => {
+            Some(end) if line[indent..].starts_with('[') && !line[..within.start].contains(['{', '=', ',']) => {
                 let line_start = key.start - u32::try_from(within.start).unwrap_or(0);
                 let at = |offset: usize| line_start + u32::try_from(offset).unwrap_or(0);
                 let closing = line[end..].bytes().take_while(|b| *b == b']').count();

@@ -33,6 +33,8 @@ pub(super) enum Value {
     Bool(bool),
     /// Nothing in the configuration is a date; kept to say so.
     Date,
+    /// An item of a list that was taken out, so that the numbers of those after it stay true.
+    Gone,
 }
 
 impl Value {
@@ -46,6 +48,7 @@ impl Value {
             Value::Float(_) => "a number",
             Value::Bool(_) => "true or false",
             Value::Date => "a date",
+            Value::Gone => "nothing",
         }
     }
 }
@@ -95,8 +98,12 @@ impl Node {
         path.iter().try_fold(self, |node, key| node.child(key.as_ref()))
     }
 
-    /// Takes the node at `path` out. The root cannot be taken.
-    pub fn remove<S: AsRef<str>>(&mut self, path: &[S]) -> Option<Node> {
+    /// Takes the node at `path` out, and says whether there was one. The root cannot be taken.
+    pub fn remove<S: AsRef<str>>(&mut self, path: &[S]) -> bool {
+        self.take(path).is_some_and(|value| !matches!(value, Value::Gone))
+    }
+
+    fn take<S: AsRef<str>>(&mut self, path: &[S]) -> Option<Value> {
         let (last, front) = path.split_last()?;
         let mut node = self;
         for key in front {
@@ -107,13 +114,22 @@ impl Node {
             };
         }
         match &mut node.value {
-            Value::Table(table) => table.remove(last.as_ref()),
+            Value::Table(table) => table.remove(last.as_ref()).map(|node| node.value),
             Value::List(list) => {
-                let at = last.as_ref().parse::<usize>().ok().filter(|at| *at < list.len())?;
-                Some(list.remove(at))
+                let item = list.get_mut(last.as_ref().parse::<usize>().ok()?)?;
+                Some(std::mem::replace(&mut item.value, Value::Gone))
             }
             _ => None,
         }
+    }
+
+    /// The items that are left of a list, with their numbers.
+    pub fn items(&self) -> impl Iterator<Item = (usize, &Node)> {
+        let list = match &self.value {
+            Value::List(list) => list.as_slice(),
+            _ => &[],
+        };
+        list.iter().enumerate().filter(|(_, node)| !matches!(node.value, Value::Gone))
     }
 
     /// Where the node at `path`, or what is left of the way to it, is best shown: tables by their header, values whole.
@@ -157,7 +173,7 @@ impl Node {
                 }
             }
             Value::Text(_) => f(path, self),
-            Value::Integer(_) | Value::Float(_) | Value::Bool(_) | Value::Date => {}
+            Value::Integer(_) | Value::Float(_) | Value::Bool(_) | Value::Date | Value::Gone => {}
         }
     }
 }

@@ -103,9 +103,7 @@ fn matching(node: &Node, pattern: &[&str], path: &mut Vec<String>, found: &mut V
     };
     match &node.value {
         Value::Table(table) if *first == "*" => table.iter().for_each(|(key, child)| step(key, child)),
-        Value::List(list) if *first == "*" => {
-            list.iter().enumerate().for_each(|(n, child)| step(&n.to_string(), child))
-        }
+        Value::List(_) if *first == "*" => node.items().for_each(|(n, child)| step(&n.to_string(), child)),
         Value::Table(table) => {
             if let Some((key, child)) = table.get_key_value(*first) {
                 step(key, child);
@@ -119,8 +117,10 @@ fn refuse_at(tree: &mut Node, problems: &mut Problems, path: Vec<String>, when: 
     let Some(node) = tree.find(&path) else { return };
     match when {
         Always => {
-            let shown = if node.table().is_some() { node.head(&problems.sources) } else { node.key.unwrap_or(node.at) };
-            let what = if path.len() == 1 { format!("`[{}]`", path[0]) } else { field(&path) };
+            let key = node.key.unwrap_or(node.at);
+            let shown = problems.sources.header_of(key);
+            let dotted = path.join(".");
+            let what = if shown == key { field(&path) } else { format!("`[{dotted}]`") };
             tell(problems, &path, &what, shown);
             tree.remove(&path);
         }
@@ -147,13 +147,11 @@ fn refuse_words(tree: &mut Node, problems: &mut Problems, path: &[String], words
         tree.remove(path);
         return;
     }
-    let Value::List(list) = &node.value else { return };
-    let bad: Vec<usize> = (0..list.len()).filter(|n| refused(&list[*n]).is_some()).collect();
-    let whole = bad.len() == list.len() && !bad.is_empty();
-    for n in bad.iter().rev() {
+    let bad: Vec<(usize, String)> = node.items().filter_map(|(n, item)| Some((n, refused(item)?))).collect();
+    let whole = !bad.is_empty() && bad.len() == node.items().count();
+    for (n, word) in bad {
         let item: Vec<String> = path.iter().cloned().chain([n.to_string()]).collect();
         let Some(node) = tree.find(&item) else { continue };
-        let word = refused(node).unwrap_or_default();
         tell(problems, path, &quoted(path, &word), node.at);
         tree.remove(&item);
     }

@@ -12,8 +12,26 @@ pub(super) fn short(text: &str) -> String {
     out
 }
 
+/// The text with dots for the passwords of URLs in it, character by character so that columns stay true.
+pub(super) fn without_password(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("://") {
+        let (front, tail) = rest.split_at(at + 3);
+        out.push_str(front);
+        let authority = &tail[..tail.find(['/', '"', '\'', '`', ' ', '?', '#']).unwrap_or(tail.len())];
+        let end = authority.rfind('@').unwrap_or(0);
+        let from = authority[..end].find(':').map_or(end, |colon| colon + 1);
+        out.push_str(&tail[..from]);
+        out.extend(tail[from..end].chars().map(|_| '•'));
+        rest = &tail[end..];
+    }
+    out.push_str(rest);
+    out
+}
+
 /// What one of a table's named tables is called.
-fn thing(table: &str) -> Option<&'static str> {
+pub(super) fn thing(table: &str) -> Option<&'static str> {
     Some(match table {
         "listeners" => "listener",
         "upstreams" => "upstream",

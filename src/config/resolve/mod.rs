@@ -16,7 +16,7 @@ use std::time::Duration;
 use super::nearest::nearest;
 use super::problem::{Code, Problem, Problems};
 use super::source::Place;
-use super::tree::{Node, Value, path};
+use super::tree::{Node, path};
 use super::written::Written;
 use super::{Config, Environment, words};
 use crate::model::id::Name;
@@ -110,13 +110,10 @@ impl Context<'_> {
         self.tree.find(field).is_some()
     }
 
-    /// The path of one item of a field that takes one or many.
+    /// The path of the `n`th item of a field that takes one or many, or a list.
     fn item(&self, field: &[&str], n: usize) -> Vec<String> {
-        let mut out = path(field);
-        if self.tree.find(field).is_some_and(|node| matches!(node.value, Value::List(_))) {
-            out.push(n.to_string());
-        }
-        out
+        let number = self.tree.find(field).and_then(|node| node.items().nth(n)).map(|(number, _)| number.to_string());
+        path(field).into_iter().chain(number).collect()
     }
 
     fn error<S: AsRef<str>>(&mut self, code: Code, field: &[S], message: impl Into<String>) -> &mut Problem {
@@ -147,7 +144,7 @@ impl Context<'_> {
     ) -> &mut Problem {
         let defined: Vec<&str> = defined.collect();
         let near = nearest(given, defined.iter().copied());
-        let thing = table.trim_end_matches('s');
+        let thing = words::thing(table).unwrap_or(table);
         let mut label = if defined.is_empty() {
             format!("no {table} are defined")
         } else {

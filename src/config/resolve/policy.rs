@@ -42,8 +42,9 @@ impl Context<'_> {
             if let Err(error) = Limit::try_from(text) {
                 good = false;
                 let wrong = limit_field(text, &error);
-                let at = n.to_string();
-                self.error(Code::Value, &[field, &["limits", &at, wrong]].concat(), error.to_string());
+                let mut at = self.item(&[field, &["limits"]].concat(), n);
+                at.push(wrong.to_owned());
+                self.error(Code::Value, &at, error.to_string());
             }
         }
         if let Some(Err(error)) = quota.map(Limit::try_from) {
@@ -76,9 +77,6 @@ impl Context<'_> {
 
     fn condition(&mut self, name: &str, text: &ConditionText) -> Option<Condition> {
         let field = ["conditions", name];
-        if self.problems.any_below(&path(&field)) {
-            return None;
-        }
         for (n, window) in text.time.iter().enumerate() {
             if let Err(error) = Schedule::try_from(window) {
                 let mut at = self.item(&["conditions", name, "time"], n);
@@ -112,8 +110,8 @@ impl Context<'_> {
 
     fn origins(&mut self, name: &str, list: &str, origins: &[String]) {
         for (n, origin) in origins.iter().enumerate() {
-            let at = n.to_string();
-            self.parse::<OriginPattern>(&path(&["conditions", name, "referrer", list, &at]), origin);
+            let at = self.item(&["conditions", name, "referrer", list], n);
+            self.parse::<OriginPattern>(&at, origin);
         }
     }
 
@@ -124,7 +122,7 @@ impl Context<'_> {
             (text.needs_asn(), "network", "asn_db", geo.is_some_and(|g| g.asn_db.is_some())),
         ];
         for (needed, list, database, have) in needs {
-            if !needed || have {
+            if !needed || have || self.problems.any_below(&path(&["conditions", name, list])) {
                 continue;
             }
             let cause = self.problems.cause_of(&path(&["geo", database]));

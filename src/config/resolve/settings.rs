@@ -268,9 +268,7 @@ impl Context<'_> {
         };
         let dir = url.strip_prefix("file://").or_else(|| url.strip_prefix("file:")).filter(|dir| !dir.is_empty());
         let Some(dir) = dir else {
-            let scheme = url.split([':', '/']).next().unwrap_or_default();
-            self.error(Code::Value, &field, format!("`{}…` is not the URL of a store", short(scheme)))
-                .label("expected \"file:DIRECTORY\"");
+            self.error(Code::Value, &field, "this kind of store is not known").label("expected \"file:DIRECTORY\"");
             return StoreSettings { dir: LOCAL_STATE_DIR.into() };
         };
         let dir = self.file_path(&field, dir);

@@ -1,5 +1,8 @@
 //! The configuration from the outside: text in, problems or a resolved configuration out.
 
+mod mistakes;
+mod printed;
+
 use super::*;
 
 /// Loads a text as `gateway.toml`, with an environment that holds nothing.
