@@ -4,6 +4,8 @@
 #[allow(dead_code, reason = "its `main` is for `cargo run --example geoip`")]
 mod make;
 
+pub use make::{countries, systems};
+
 use std::net::IpAddr;
 
 use super::support::source::root;

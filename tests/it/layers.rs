@@ -14,7 +14,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("geo", &["model", "telemetry"]),
     ("snapshot", &["model", "config", "store", "telemetry"]),
     ("admission", &["model", "snapshot", "limits", "geo", "telemetry"]),
-    ("record", &["model", "store", "telemetry"]),
+    ("record", &["model", "config", "store", "telemetry"]),
     ("proxy", &["model", "config", "snapshot", "admission", "record", "telemetry"]),
     ("admin", &["model", "config", "store", "snapshot", "admission", "record", "limits", "telemetry"]),
     (
@@ -47,7 +47,7 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("anyhow", &["cli", ""]),
     ("annotate_snippets", &["config"]),
     ("toml", &["config", "cli"]),
-    ("prometheus_client", &["telemetry"]),
+    ("prometheus_client", &["record", "telemetry"]),
 ];
 
 /// What the vocabulary never touches: it does no I/O, reads no clock and logs nothing.

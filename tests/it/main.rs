@@ -5,7 +5,24 @@
 
 mod support;
 
+mod admission;
+mod audit;
+mod bad_input;
+mod bodies;
+mod drain;
+mod explain;
 mod geoip;
+mod headers;
+mod http2;
+mod keys;
 mod kit;
 mod layers;
+mod limits;
+mod malformed;
+mod reload;
+mod seen;
+mod start;
 mod tidy;
+mod tls;
+mod upstream;
+mod websocket;

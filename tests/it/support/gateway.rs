@@ -119,8 +119,12 @@ impl Gateway {
 
     /// Writes `gateway.toml` anew, with the parts that every gateway needs.
     pub fn configure(&self, toml: &str) {
-        let text = complete(&self.filled(toml));
-        self.write("gateway.toml", self.filled(&text).as_bytes());
+        self.write("gateway.toml", self.completed(toml));
+    }
+
+    /// A configuration with the parts that every gateway needs.
+    pub fn completed(&self, toml: &str) -> String {
+        self.filled(&complete(&self.filled(toml)))
     }
 
     /// Fills in `{origin}`, `{dir}`, and the addresses `{traffic}`, `{second}`, `{admin}` and `{ops}`.
@@ -300,6 +304,13 @@ impl Gateway {
     #[track_caller]
     pub fn start_again(&mut self) {
         self.try_start_again().unwrap_or_else(|run| panic!("argus did not start again: {run:?}"));
+    }
+
+    /// Starts it again with another variable in its environment.
+    #[track_caller]
+    pub fn start_again_with(&mut self, name: &str, value: &str) {
+        self.setup.env.push((name.to_owned(), value.to_owned()));
+        self.start_again();
     }
 
     /// Starts it again; what it said, if it ends instead of getting ready.
