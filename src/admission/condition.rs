@@ -33,7 +33,7 @@ pub(super) fn hold(
             watch.passed(name, || (detail(), Some(named.origin.clone())));
         }) {
             watch.failed(broken.rule, || failure(&broken, named, whose, route, access));
-            return Err(refuse(ask, broken, route, access));
+            return Err(refuse(ask, *broken, route, access));
         }
     }
     Ok(())
@@ -90,10 +90,10 @@ fn failure(
         }
     };
     let mut fix = Vec::new();
-    if let (Some(option), Some(access), Whose::Key) = (&broken.option, access, whose) {
-        if named.name.is_none() {
-            fix.push(format!("argus key edit {} {option}", access.key.name));
-        }
+    if let (Some(option), Some(access), Whose::Key) = (&broken.option, access, whose)
+        && named.name.is_none()
+    {
+        fix.push(format!("argus key edit {} {option}", access.key.name));
     }
     if let Some(name) = &named.name {
         let place = match named.origin.to_string() {

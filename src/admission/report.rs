@@ -71,13 +71,13 @@ impl LimitReport {
                 out.insert(RATELIMIT, value);
             }
         }
-        if families.legacy {
-            if let Some((bound, state)) = self.tightest() {
-                let now_s = u64::try_from(now.wall.as_second()).unwrap_or(0);
-                out.insert(LEGACY_LIMIT, HeaderValue::from(bound.limit.burst));
-                out.insert(LEGACY_REMAINING, HeaderValue::from(state.remaining));
-                out.insert(LEGACY_RESET, HeaderValue::from(now_s.saturating_add(seconds_up(state.reset_us))));
-            }
+        if families.legacy
+            && let Some((bound, state)) = self.tightest()
+        {
+            let now_s = u64::try_from(now.wall.as_second()).unwrap_or(0);
+            out.insert(LEGACY_LIMIT, HeaderValue::from(bound.limit.burst));
+            out.insert(LEGACY_REMAINING, HeaderValue::from(state.remaining));
+            out.insert(LEGACY_RESET, HeaderValue::from(now_s.saturating_add(seconds_up(state.reset_us))));
         }
     }
 
@@ -93,7 +93,7 @@ impl LimitReport {
         }
         let order = &mut order[..len];
         let met = |i: &u8| bounds[usize::from(*i)];
-        order.sort_by(|a, b| met(a).map(tightness).cmp(&met(b).map(tightness)));
+        order.sort_by_key(|a| met(a).map(tightness));
         let mut buffer = [0_u8; VALUE_BYTES_MAX];
         let mut rest: &mut [u8] = &mut buffer;
         let mut comma = "";

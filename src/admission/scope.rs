@@ -24,11 +24,11 @@ pub(super) fn suffice(
         return Ok(());
     };
     let demand = demands.find(ask.head.method);
-    if let Some(demand) = demand {
-        if demand.allows(&access.scopes) {
-            watch.passed("scope", || (format!("has {demand}"), Some(route.route.scopes_origin.clone())));
-            return Ok(());
-        }
+    if let Some(demand) = demand
+        && demand.allows(&access.scopes)
+    {
+        watch.passed("scope", || (format!("has {demand}"), Some(route.route.scopes_origin.clone())));
+        return Ok(());
     }
     watch.failed("scope", || failure(ask, route, access, demand));
     let (method, path) = (echo(ask.head.method.as_str()), echo(ask.head.path));

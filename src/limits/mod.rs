@@ -1,6 +1,23 @@
 //! Counters of limits: the port, and the adapter that counts in memory.
 
+pub mod embedded;
+mod table;
+pub mod window;
+
 use crate::model::limit::{LIMITS_MAX, Limit};
+
+pub use embedded::EmbeddedCounters;
+
+/// A counter as it is kept over a restart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeptCounter {
+    /// Which counter.
+    pub counter: u128,
+    /// What it holds.
+    pub cell: [u64; 3],
+    /// Steady time in microseconds after which it is worth nothing.
+    pub expires_us: u64,
+}
 
 /// One limit a request meets, and which counter is its own.
 #[derive(Debug, Clone, Copy)]

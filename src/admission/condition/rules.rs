@@ -40,7 +40,7 @@ impl Facts<'_> {
         &self,
         condition: &Condition,
         mut held: impl FnMut(&'static str, Told<'_>),
-    ) -> Result<(), Broken> {
+    ) -> Result<(), Box<Broken>> {
         let ip = self.head.client.ip();
         if let Some(rule) = &condition.ip {
             if !rule.allows(ip) {
@@ -89,22 +89,22 @@ impl Facts<'_> {
         value.map_or(self.allow_unknown, |value| rule.allows(value))
     }
 
-    fn broken_ip(&self) -> Broken {
+    fn broken_ip(&self) -> Box<Broken> {
         let ip = self.head.client.ip();
-        Broken {
+        Box::new(Broken {
             rule: "ip",
             reason: Reason::IpNotAllowed,
             detail: format!("The address {ip} is not allowed. Call from an allowed network, or have yours added."),
             told: format!("{ip} is not in an allowed network, or in a denied one"),
             observed: Observed { ip: Some(ip), ..Observed::default() },
             option: Some(format!("--ip {ip}")),
-        }
+        })
     }
 
-    fn broken_country(&self, place: Place) -> Broken {
+    fn broken_country(&self, place: Place) -> Box<Broken> {
         let ip = self.head.client.ip();
         let shown = shown(place.country.as_ref());
-        Broken {
+        Box::new(Broken {
             rule: "country",
             reason: Reason::CountryNotAllowed,
             detail: format!(
@@ -116,13 +116,13 @@ impl Facts<'_> {
             },
             observed: Observed { ip: Some(ip), country: place.country, ..Observed::default() },
             option: place.country.map(|country| format!("--country {country}")),
-        }
+        })
     }
 
-    fn broken_network(&self, place: Place) -> Broken {
+    fn broken_network(&self, place: Place) -> Box<Broken> {
         let ip = self.head.client.ip();
         let shown = shown(place.asn.as_ref());
-        Broken {
+        Box::new(Broken {
             rule: "network",
             reason: Reason::NetworkNotAllowed,
             detail: format!(
@@ -134,27 +134,27 @@ impl Facts<'_> {
             },
             observed: Observed { ip: Some(ip), network: place.asn, ..Observed::default() },
             option: None,
-        }
+        })
     }
 
-    fn broken_time(&self, windows: &[Schedule]) -> Broken {
+    fn broken_time(&self, windows: &[Schedule]) -> Box<Broken> {
         let now = self.head.now.wall;
         let local = windows.first().map(|w| format!("{} {}", w.local(now), w.zone_name()));
         let open = windows.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
         let local = local.unwrap_or_default();
-        Broken {
+        Box::new(Broken {
             rule: "time",
             reason: Reason::OutsideTimeWindow,
             detail: format!("It is {local}, outside the time this is open. Call within {open}."),
             told: format!("{local}, outside {open}"),
             observed: Observed { time: Some(local), ..Observed::default() },
             option: None,
-        }
+        })
     }
 
-    fn broken_referrer(&self) -> Broken {
+    fn broken_referrer(&self) -> Box<Broken> {
         let origin = origin_shown(self.head.headers);
-        Broken {
+        Box::new(Broken {
             rule: "referrer",
             reason: Reason::ReferrerNotAllowed,
             detail: "The page that calls is not allowed. Call from an allowed page, or have its origin added."
@@ -165,7 +165,7 @@ impl Facts<'_> {
             },
             observed: Observed { origin, ..Observed::default() },
             option: None,
-        }
+        })
     }
 }
 
