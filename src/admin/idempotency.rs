@@ -12,7 +12,7 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use parking_lot::Mutex;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -22,8 +22,6 @@ use super::input::{BODY_BYTES_MAX, read_body};
 use super::problem::Problem;
 use crate::store::IdempotencyRecord;
 
-/// How long an answer is kept.
-pub const KEPT_FOR: SignedDuration = SignedDuration::from_hours(24);
 /// Longest idempotency key, in bytes.
 pub const IDEMPOTENCY_KEY_LEN_MAX: usize = 255;
 /// Requests with an idempotency key under way at once.
@@ -100,7 +98,7 @@ pub async fn layer(State(services): State<Arc<Services>>, request: Request, next
     let request_hash = hash(&[parts.method.as_str().as_bytes(), target.as_bytes(), &body]);
     let claim = Arc::new(Claim::new(&services.running, key, request_hash)?);
     if let Some(kept) = services.store.idempotency(&claim.key).await?
-        && services.clock.now().wall.duration_since(kept.at) < KEPT_FOR
+        && services.clock.now().wall.duration_since(kept.at) < IdempotencyRecord::KEPT
     {
         return replay(&kept, &request_hash, &target);
     }

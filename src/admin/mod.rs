@@ -28,10 +28,12 @@ use http::StatusCode;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::model::audit::AuditDraft;
+use crate::admission::Engine;
+use crate::model::audit::{AuditDraft, Target};
 use crate::model::clock::Clock;
 use crate::model::secret::KeyDigest;
 use crate::snapshot::Current;
+use crate::snapshot::refresh::Mutator;
 use crate::store::{Change, Committed, Store};
 
 pub use ports::{ConfigProblems, Control, Decision, Live, ReloadReport};
@@ -39,8 +41,12 @@ pub use problem::Problem;
 
 /// Everything the operations need.
 pub struct Services {
-    /// What must not be lost.
+    /// What must not be lost. Read here; changed through `mutator`.
     pub store: Arc<dyn Store>,
+    /// The one way in which anything changes.
+    pub mutator: Mutator,
+    /// Decides, for `verify` and `explain`.
+    pub engine: Arc<Engine>,
     /// What is in force.
     pub current: Arc<Current>,
     /// What time it is.
@@ -69,10 +75,8 @@ impl Services {
         Timestamp::from_millisecond(wall.as_millisecond()).unwrap_or(wall)
     }
 
-    /// Commits changes with their audit records, and what was answered if the caller sent an idempotency key.
-    ///
-    /// A task of its own does it: a caller that hangs up half-way must not keep the change from being applied after
-    /// it was committed.
+    /// Commits changes with their audit records, and what was answered if the caller sent an idempotency key. In force
+    /// when it returns; runs to its end even if the caller hangs up.
     pub async fn commit(
         self: &Arc<Self>,
         call: &call::Call,
@@ -81,10 +85,35 @@ impl Services {
         answer: &Value,
     ) -> Result<Committed, Problem> {
         let record = call.claim.as_ref().map(|claim| claim.record(status, answer, self.now()));
-        let services = Arc::clone(self);
-        let task = tokio::spawn(async move { services.store.commit(changes, record).await });
-        let failed = |_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "The change failed.");
-        Ok(task.await.map_err(failed)??)
+        Ok(self.mutator.commit(changes, record).await?)
+    }
+
+    /// Remembers what was answered to a request that changes no record, if it sent an idempotency key.
+    pub async fn remember(
+        self: &Arc<Self>,
+        call: &call::Call,
+        status: StatusCode,
+        answer: &impl serde::Serialize,
+    ) -> Result<(), Problem> {
+        if call.claim.is_some() {
+            self.commit(call, Vec::new(), status, &v1::answer::json(answer)?).await?;
+        }
+        Ok(())
+    }
+
+    /// Records an act that changes no record, such as a reload.
+    pub async fn record(
+        self: &Arc<Self>,
+        call: &call::Call,
+        act: (&str, Target, Option<String>),
+        status: StatusCode,
+        answer: &impl serde::Serialize,
+    ) -> Result<(), Problem> {
+        let (action, target, reason) = act;
+        let mut draft = call.draft(self.now(), action, target, Vec::new());
+        draft.reason = reason;
+        self.commit(call, vec![(Change::RecordOnly, draft)], status, &v1::answer::json(answer)?).await?;
+        Ok(())
     }
 }
 

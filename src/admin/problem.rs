@@ -230,6 +230,10 @@ impl From<StoreError> for Problem {
                 "already_exists",
                 format!("A {kind} named `{}` exists already. Choose another name, or change that one.", echo(&name)),
             ),
+            StoreError::Conflict { kind: "idempotency key" } => Problem::conflict(
+                "idempotency_running",
+                "A request with this `Idempotency-Key` was done in this moment. Repeat it to get its answer.",
+            ),
             StoreError::Conflict { kind } => Problem::new(
                 StatusCode::PRECONDITION_FAILED,
                 "precondition_failed",
@@ -260,7 +264,17 @@ impl From<StoreError> for Problem {
                 )
                 .header(header::RETRY_AFTER, HeaderValue::from_static("5"))
             }
+            StoreError::BadCursor => {
+                Problem::parameter("cursor", "`cursor` is what `next_cursor` of the page before held, of the same list")
+            }
+            StoreError::Busy(_) => Problem::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "store_busy",
+                "The store has more to do than it takes on; nothing was changed. Repeat the request in a moment.",
+            )
+            .header(header::RETRY_AFTER, HeaderValue::from_static("1")),
             StoreError::Newer { .. }
+            | StoreError::Permission { .. }
             | StoreError::Damaged { .. }
             | StoreError::Locked { .. }
             | StoreError::Engine(_) => {

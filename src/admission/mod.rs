@@ -13,6 +13,7 @@ mod limit;
 mod report;
 mod route;
 mod scope;
+mod standing;
 mod state;
 mod verdict;
 
@@ -33,6 +34,7 @@ pub use crate::snapshot::Access;
 pub use explain::{Caller, ExplainInput, Explanation, Step, StepOutcome, Target, Verification};
 pub use head::{ClientFacts, Head};
 pub use report::LimitReport;
+pub use standing::Standing;
 pub use verdict::{Admitted, Decision, DecisionSource, Observed, Refusal};
 
 use explain::{Notes, Unwatched, Watch};

@@ -13,6 +13,8 @@ pub fn key() -> Value {
         "not_before": null, "expires_at": "2026-12-20T13:33:20Z",
         "rotation": {"replaced_by": null, "replaces": null},
         "last_used": {"at": "2026-09-21T13:33:16Z", "ip": "203.0.113.9", "country": "DE", "route": "orders", "status": 200},
+        "counters": [{"name": "minute", "kind": "rate", "limit": "3000/min", "units": 3000, "used": 12, "remaining": 2988,
+            "resets_at": "2026-09-21T13:34:00Z"}],
         "usage": {"total": 1204, "refused": 3}, "flags": {"exposed": false, "weak": false, "unused_days": 0},
         "meta": {"tenant": "acme-eu"}, "tags": ["billing"], "created_at": "2026-09-21T09:00:00Z", "created_by": "adm_root",
         "updated_at": "2026-09-21T09:00:00Z", "revoked": null, "etag": "W/\"1\""
@@ -31,7 +33,7 @@ pub fn new_key() -> Value {
     with(
         key(),
         json!({
-            "last_used": null, "usage": {"total": 0, "refused": 0},
+            "last_used": null, "counters": [], "usage": {"total": 0, "refused": 0},
             "secret": "argus_live_9f3KtWq2Zc_0123456789ABCDEFGHIJKLMNOPQRSTUV1c6QiG",
             "examples": {
                 "curl": "curl -H \"X-API-Key: $KEY\" http://localhost:8080/",
@@ -115,6 +117,37 @@ pub fn decision() -> Value {
         "seq": 17, "ts": "2026-09-21T13:33:20.123Z", "request_id": "01990f6e-5b1a-7c3e-9a77-3d1d2a6f0c55", "route": "orders",
         "client_ip": "203.0.113.9", "country": "DE", "method": "POST", "path": "/v1/orders", "status": 429,
         "outcome": "refused", "code": "rate_limited", "key_id": "9f3KtWq2Zc", "owner": "acme"
+    })
+}
+
+/// An explanation.
+pub fn explanation() -> Value {
+    json!({
+        "object": "explanation", "allowed": false, "status": 403, "code": "insufficient_scope",
+        "detail": "This key may not POST to /v1/invoices. It needs the scope invoices:write.",
+        "steps": [
+            {"name": "route", "outcome": "passed", "detail": "invoices", "origin": "gateway.toml:54", "us": 1.2},
+            {"name": "scope", "outcome": "failed", "detail": "needs invoices:write, has invoices:read",
+                "origin": "gateway.toml:61", "us": 0.4},
+            {"name": "limits", "outcome": "not_reached", "detail": "not reached", "us": 0.0}
+        ],
+        "route": "invoices", "key": {"id": "key_9f3KtWq2Zc", "name": "billing-prod"}, "cost": 1, "counters": [],
+        "required_scopes": ["invoices:write"], "observed": null, "retry_after_s": null,
+        "fix": ["argus key edit billing-prod --add-scope invoices:write"]
+    })
+}
+
+/// A verification.
+pub fn verification() -> Value {
+    json!({
+        "object": "verification", "valid": true, "code": "ok", "status": 200, "detail": null,
+        "key": {"id": "key_9f3KtWq2Zc", "name": "billing-prod", "owner": "own_9f3KtWq2Zc", "external_id": "cust-17",
+            "environment": "live", "scopes": ["invoices:read"], "roles": [], "plan": "pro", "meta": {},
+            "expires_at": "2026-12-20T13:33:20Z"},
+        "route": "invoices", "cost": 1,
+        "counters": [{"name": "minute", "kind": "rate", "limit": "3000/min", "units": 3000, "used": 13,
+            "remaining": 2987, "resets_at": "2026-09-21T13:34:00Z"}],
+        "required_scopes": [], "observed": null, "retry_after_s": null
     })
 }
 

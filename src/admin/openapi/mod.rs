@@ -56,6 +56,7 @@ fn declared() -> OpenApiRouter<Arc<Services>> {
         .routes(routes!(keys::enable::enable_key))
         .routes(routes!(keys::revoke::revoke_key))
         .routes(routes!(keys::bulk::change_keys))
+        .routes(routes!(keys::verify::verify_key))
         .routes(routes!(owners::create::create_owner, owners::list::list_owners))
         .routes(routes!(owners::get::show_owner, owners::patch::edit_owner, owners::delete::delete_owner))
         .routes(routes!(roles::create::create_role, roles::list::list_roles))
@@ -79,6 +80,7 @@ fn declared() -> OpenApiRouter<Arc<Services>> {
             conditions::patch::edit_condition,
             conditions::delete::delete_condition
         ))
+        .routes(routes!(decisions::explain::explain))
         .routes(routes!(decisions::usage::show_usage))
         .routes(routes!(decisions::requests::list_requests))
         .routes(routes!(decisions::stream::stream))

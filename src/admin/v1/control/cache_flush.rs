@@ -2,12 +2,15 @@
 
 use axum::Json;
 use axum::extract::State;
+use http::StatusCode;
 use serde::{Deserialize, Serialize};
 
 use crate::admin::Shared;
+use crate::admin::call::Call;
 use crate::admin::input::Fields;
 use crate::admin::problem::Problem;
 use crate::admin::v1::keys;
+use crate::model::audit::Target;
 
 /// What is to be forgotten.
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
@@ -33,11 +36,16 @@ pub struct Flushed {
 )]
 pub async fn flush_cache(
     State(services): State<Shared>,
+    call: Call,
     Fields(input): Fields<FlushInput>,
 ) -> Result<Json<Flushed>, Problem> {
     let key = match input.key {
-        Some(text) => Some(keys::find(&services, &text).await?.key.id),
+        Some(text) => Some(keys::find(&services, &text).await?.key),
         None => None,
     };
-    Ok(Json(Flushed { flushed: services.control.flush_cache(key) }))
+    let answer = Flushed { flushed: services.control.flush_cache(key.as_ref().map(|key| key.id)) };
+    let all = || Target { r#type: "cache".into(), id: "cache".into(), name: "cache of keys".into() };
+    let act = ("cache.flush", key.as_ref().map_or_else(all, keys::target), None);
+    services.record(&call, act, StatusCode::OK, &answer).await?;
+    Ok(Json(answer))
 }

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::reload::refused;
 use crate::admin::Shared;
+use crate::admin::call::Call;
 use crate::admin::input::{BODY_BYTES_MAX, demand_type, read_body};
 use crate::admin::problem::Problem;
 
@@ -30,7 +31,11 @@ pub struct Checked {
             description = "It is wrong.", example = json!(crate::admin::openapi::examples::config_invalid()))
     )
 )]
-pub async fn check_config(State(services): State<Shared>, request: Request) -> Result<Json<Checked>, Problem> {
+pub async fn check_config(
+    State(services): State<Shared>,
+    call: Call,
+    request: Request,
+) -> Result<Json<Checked>, Problem> {
     let (parts, body) = request.into_parts();
     demand_type(&parts.headers, &["application/toml", "text/plain"])?;
     let bytes = read_body(&parts.headers, body, BODY_BYTES_MAX).await?;
@@ -39,5 +44,7 @@ pub async fn check_config(State(services): State<Shared>, request: Request) -> R
         Problem::new(StatusCode::BAD_REQUEST, "malformed_text", format!("The body is not UTF-8 at byte {at}."))
     })?;
     let warnings = services.control.check(toml).await.map_err(refused)?;
-    Ok(Json(Checked { valid: true, warnings }))
+    let answer = Checked { valid: true, warnings };
+    services.remember(&call, StatusCode::OK, &answer).await?;
+    Ok(Json(answer))
 }

@@ -8,6 +8,8 @@ use serde::Serialize;
 
 use crate::admin::Shared;
 use crate::admin::call::Call;
+use crate::admin::problem::Problem;
+use crate::model::audit::Target;
 
 /// The process ends.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -21,8 +23,11 @@ pub struct Draining {
     post, path = "/v1/drain", tag = "control",
     responses((status = 202, body = Draining, example = json!({"draining": true})))
 )]
-pub async fn drain(State(services): State<Shared>, call: Call) -> Response {
+pub async fn drain(State(services): State<Shared>, call: Call) -> Result<Response, Problem> {
     tracing::info!(actor = call.actor.id, request_id = &*call.request_id, "drain asked for by the admin API");
+    let answer = Draining { draining: true };
+    let target = Target { r#type: "process".into(), id: "process".into(), name: "process".into() };
+    services.record(&call, ("process.drain", target, None), StatusCode::ACCEPTED, &answer).await?;
     services.control.drain();
-    (StatusCode::ACCEPTED, Json(Draining { draining: true })).into_response()
+    Ok((StatusCode::ACCEPTED, Json(answer)).into_response())
 }

@@ -8,6 +8,7 @@ use crate::admin::Shared;
 use crate::admin::call::Call;
 use crate::admin::ports::{ConfigProblems, ReloadReport};
 use crate::admin::problem::Problem;
+use crate::model::audit::Target;
 
 /// Reads the configuration files again and puts them in force, whole or not at all.
 #[utoipa::path(
@@ -21,7 +22,15 @@ use crate::admin::problem::Problem;
 )]
 pub async fn reload(State(services): State<Shared>, call: Call) -> Result<Json<ReloadReport>, Problem> {
     tracing::info!(actor = call.actor.id, request_id = &*call.request_id, "reload asked for by the admin API");
-    services.control.reload().await.map(Json).map_err(refused)
+    let report = services.control.reload().await.map_err(refused)?;
+    let act = ("config.reload", target(), None);
+    services.record(&call, act, StatusCode::OK, &report).await?;
+    Ok(Json(report))
+}
+
+/// What audit records call the configuration.
+fn target() -> Target {
+    Target { r#type: "config".into(), id: "config".into(), name: "configuration".into() }
 }
 
 /// 422 with all problems, for programs and as `argus check` prints them.

@@ -16,6 +16,7 @@ pub mod revoke;
 pub mod rotate;
 pub mod rules;
 pub mod settings;
+pub mod verify;
 
 use axum::response::Response;
 use http::StatusCode;

@@ -1,6 +1,7 @@
 //! The key as it is shown: everything but its secret.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -8,11 +9,13 @@ use uuid::Uuid;
 
 use crate::admin::problem::Problem;
 use crate::admin::{Shared, etag};
+use crate::limits::LimitState;
 use crate::model::condition::ConditionText;
 use crate::model::id::{KeyId, Name, OwnerId};
 use crate::model::key::{Key, KeyStatus, KeyType, Revocation};
-use crate::model::limit::{LimitText, QuotaText};
+use crate::model::limit::{LimitKind, LimitText, QuotaText};
 use crate::model::scope::Scope;
+use crate::snapshot::{Access, BoundLimit};
 use crate::store::{KeyUsage, LastUse};
 
 /// A key.
@@ -74,6 +77,8 @@ pub struct KeyObject {
     pub rotation: Rotation,
     /// The last call made with it, refused ones included.
     pub last_used: Option<LastUse>,
+    /// What is left of the limits and quotas that count this key, or its owner's keys together: its own or its plan's.
+    pub counters: Vec<Counter>,
     /// Calls made with it since it exists.
     pub usage: CallCounts,
     /// What to look at.
@@ -106,6 +111,52 @@ pub struct Rotation {
     /// The key whose place this one took.
     #[schema(value_type = Option<String>)]
     pub replaces: Option<KeyId>,
+}
+
+/// A limit or quota, and what is left of it.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+#[schema(as = LimitCounter)]
+pub struct Counter {
+    /// Its name, as in headers and refusals.
+    #[schema(value_type = String, examples("month"))]
+    pub name: Name,
+    /// `rate` or `quota`.
+    #[schema(examples("quota"))]
+    pub kind: &'static str,
+    /// As people say it.
+    #[schema(examples("2000000/month"))]
+    pub limit: String,
+    /// Units it grants at once.
+    pub units: u64,
+    /// Units taken.
+    pub used: u64,
+    /// Units left.
+    pub remaining: u64,
+    /// When some units return; null while none are taken.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub resets_at: Option<Timestamp>,
+}
+
+impl Counter {
+    /// A limit with its state at `now`.
+    pub fn new(bound: &BoundLimit, state: &LimitState, now: Timestamp) -> Self {
+        let units = bound.limit.burst;
+        let remaining = state.remaining.min(units);
+        let reset_s = i64::try_from(state.reset_us.div_ceil(1_000_000)).unwrap_or(i64::MAX);
+        let returns = || Timestamp::from_second(now.as_second().checked_add(reset_s)?).ok();
+        Counter {
+            name: bound.label.clone(),
+            kind: match bound.limit.kind {
+                LimitKind::Rate => "rate",
+                LimitKind::Quota => "quota",
+            },
+            limit: bound.limit.to_string(),
+            units,
+            used: units - remaining,
+            remaining,
+            resets_at: if remaining < units { returns() } else { None },
+        }
+    }
 }
 
 /// How often a key was used.
@@ -142,18 +193,23 @@ pub async fn many(services: &Shared, keys: &[Key]) -> Result<Vec<KeyObject>, Pro
         add(usage.entry(id).or_default(), pending);
     }
     let owners: BTreeSet<&OwnerId> = keys.iter().filter_map(|k| k.owner.as_ref()).collect();
-    let mut names = BTreeMap::new();
+    let mut known = BTreeMap::new();
     for id in owners {
         if let Some(owner) = services.store.owner(id).await? {
-            names.insert(id.clone(), owner.name);
+            known.insert(id.clone(), Arc::new(owner));
         }
     }
-    let now = services.now();
+    let snapshot = services.current.load();
+    let now = services.clock.now();
     Ok(keys
         .iter()
         .map(|key| {
-            let owner_name = key.owner.as_ref().and_then(|id| names.get(id)).cloned();
-            show(key, usage.get(&key.id).cloned().unwrap_or_default(), owner_name, now)
+            let owner = key.owner.as_ref().and_then(|id| known.get(id));
+            let access = Access::compile(&Arc::new(key.clone()), owner, &snapshot);
+            let standing = services.engine.standing(&access, now.steady_us);
+            let counters = standing.iter().map(|s| Counter::new(&s.bound, &s.state, now.wall)).collect();
+            let usage = usage.get(&key.id).cloned().unwrap_or_default();
+            show(key, usage, counters, owner.map(|o| o.name.clone()), now.wall)
         })
         .collect())
 }
@@ -167,7 +223,7 @@ fn add(sum: &mut KeyUsage, more: KeyUsage) {
     }
 }
 
-fn show(key: &Key, usage: KeyUsage, owner_name: Option<String>, now: Timestamp) -> KeyObject {
+fn show(key: &Key, usage: KeyUsage, counters: Vec<Counter>, owner_name: Option<String>, now: Timestamp) -> KeyObject {
     let idle_since = usage.last_used.as_ref().map_or(key.created_at, |last| last.at);
     let idle_seconds = now.as_second().saturating_sub(idle_since.as_second());
     KeyObject {
@@ -193,6 +249,7 @@ fn show(key: &Key, usage: KeyUsage, owner_name: Option<String>, now: Timestamp) 
         expires_at: key.expires_at,
         rotation: Rotation { replaced_by: key.replaced_by, replaces: key.replaces },
         last_used: usage.last_used,
+        counters,
         usage: CallCounts { total: usage.total, refused: usage.refused },
         flags: KeyFlags {
             exposed: key.exposed,
