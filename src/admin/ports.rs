@@ -1,7 +1,6 @@
 //! What the admin side asks of the rest of the process.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
@@ -9,6 +8,7 @@ use serde_json::Value;
 use tokio::sync::broadcast;
 
 use crate::model::id::KeyId;
+pub use crate::record::decisions::DecisionLine as Decision;
 use crate::store::KeyUsage;
 
 /// What a reload did.
@@ -46,15 +46,6 @@ pub trait Control: Send + Sync + 'static {
     fn drain(&self);
     /// Forgets what is cached of one key, or of all; how many entries went.
     fn flush_cache(&self, key: Option<KeyId>) -> u64;
-}
-
-/// One decision, as the access log says it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Decision {
-    /// Grows by one with each decision of this process.
-    pub seq: u64,
-    /// A JSON object.
-    pub json: Arc<str>,
 }
 
 /// What happens now.

@@ -1,0 +1,99 @@
+//! Metrics that are read when they are asked for.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+use super::listeners::Listeners;
+use super::ops::Health;
+use crate::geo::GeoDbs;
+use crate::model::clock::Clock;
+use crate::record::exposition::{Reading, Readings};
+use crate::snapshot::key_cache::KeyCache;
+
+/// What became of reloads.
+#[derive(Debug, Default)]
+pub struct ReloadCounts {
+    /// Put in force.
+    pub good: AtomicU64,
+    /// Refused.
+    pub bad: AtomicU64,
+    /// Whether the last one was put in force.
+    pub last_failed: AtomicU64,
+    /// When the last one was put in force, in Unix seconds.
+    pub last_success: AtomicI64,
+    /// Audit records written.
+    pub audit: AtomicU64,
+}
+
+/// Where the readings come from.
+pub struct Sources {
+    /// Listeners, for their certificates.
+    pub listeners: Arc<Listeners>,
+    /// The store's health.
+    pub health: Arc<Health>,
+    /// Geo databases.
+    pub geo: Arc<GeoDbs>,
+    /// Keys in memory.
+    pub keys: Arc<KeyCache>,
+    /// Reloads.
+    pub reloads: Arc<ReloadCounts>,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// When the process started, in Unix seconds.
+    pub started: i64,
+}
+
+/// Reads them.
+pub fn readings(sources: Sources) -> Readings {
+    Arc::new(move || read(&sources))
+}
+
+fn read(s: &Sources) -> Vec<Reading> {
+    let gauge = |name, help, value: f64| Reading { name, help, counter: false, values: vec![(Vec::new(), value)] };
+    let n = |a: &AtomicU64| a.load(Ordering::Relaxed) as f64;
+    let certificates = s.listeners.states().into_iter().filter_map(|state| {
+        let tls = state.tls.as_ref()?;
+        let name = tls.settings().name.to_string();
+        Some((vec![("name", name)], tls.expires().as_second() as f64))
+    });
+    let geo = s.geo.info();
+    let geo = geo.iter().map(|db| (vec![("kind", db.kind.as_str().to_owned())], db.built_at.as_second() as f64));
+    let up = if s.health.store_failing_since().is_none() { 1.0 } else { 0.0 };
+    let version = (vec![("version", env!("CARGO_PKG_VERSION").to_owned())], 1.0);
+    let labelled = |name, help, values| Reading { name, help, counter: false, values };
+    let results = vec![(vec![("result", "success".to_owned())], n(&s.reloads.good)), (vec![("result", "failure".to_owned())], n(&s.reloads.bad))];
+    vec![
+        labelled("build_info", "The version that runs", vec![version]),
+        labelled("store_up", "Whether the store answers", vec![(vec![("store", "embedded".to_owned())], up)]),
+        labelled(
+            "tls_certificate_expiry_timestamp_seconds",
+            "When a listener's certificate ends",
+            certificates.collect(),
+        ),
+        labelled("geo_db_timestamp_seconds", "When a geo database was built", geo.collect()),
+        Reading { name: "config_reloads", help: "Reloads by result", counter: true, values: results },
+        gauge(
+            "config_last_reload_success",
+            "Whether the last reload was put in force",
+            1.0 - n(&s.reloads.last_failed).min(1.0),
+        ),
+        gauge(
+            "config_last_reload_timestamp_seconds",
+            "When a configuration was last put in force",
+            s.reloads.last_success.load(Ordering::Relaxed) as f64,
+        ),
+        gauge("key_cache_entries", "Keys in memory, unknown ones included", s.keys.len() as f64),
+        gauge("key_cache_bytes", "Bytes of keys in memory", s.keys.bytes() as f64),
+        Reading {
+            name: "key_store_lookups",
+            help: "Keys looked up in the store",
+            counter: true,
+            values: vec![(Vec::new(), s.keys.store_lookups() as f64)],
+        },
+        gauge(
+            "uptime_seconds",
+            "Time since the start",
+            (s.clock.now().wall.as_second() - s.started) as f64,
+        ),
+    ]
+}

@@ -1,0 +1,197 @@
+//! Reload: the configuration is read, checked and built as a whole, then swapped; or nothing changes.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use tokio::sync::{Mutex, watch};
+
+use super::listeners::Listeners;
+use super::readings::ReloadCounts;
+use crate::config::{self, Config, Loaded, Source};
+use crate::geo::GeoDbs;
+use crate::model::clock::Clock;
+use crate::proxy::worker::check_upstreams;
+use crate::snapshot::refresh::Mutator;
+use crate::telemetry::log::LogHandle;
+
+/// A reload that was put in force.
+#[derive(Debug)]
+pub struct Reloaded {
+    /// The snapshot's number.
+    pub generation: u64,
+    /// Files read.
+    pub files: Vec<PathBuf>,
+    /// Warnings, and settings that take effect at the next start only.
+    pub warnings: Vec<String>,
+}
+
+/// Why a reload was refused.
+#[derive(Debug)]
+pub struct NotReloaded {
+    /// As `argus check` prints it.
+    pub rendered: String,
+    /// The same for programs.
+    pub problems: serde_json::Value,
+}
+
+/// Reloads, one at a time.
+pub struct Reloader {
+    source: Source,
+    mutator: Mutator,
+    listeners: Arc<Listeners>,
+    geo: Arc<GeoDbs>,
+    log: LogHandle,
+    clock: Arc<dyn Clock>,
+    counts: Arc<ReloadCounts>,
+    /// The last configuration read, for those who show it.
+    loaded: Mutex<Loaded>,
+    watched: watch::Sender<Vec<PathBuf>>,
+}
+
+/// What a reloader is made of.
+pub struct Parts {
+    /// Where the configuration comes from.
+    pub source: Source,
+    /// Puts snapshots in force.
+    pub mutator: Mutator,
+    /// Binds sockets.
+    pub listeners: Arc<Listeners>,
+    /// Geo databases.
+    pub geo: Arc<GeoDbs>,
+    /// The service's log.
+    pub log: LogHandle,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// What is counted.
+    pub counts: Arc<ReloadCounts>,
+    /// The configuration of the start, without its `config`.
+    pub loaded: Loaded,
+}
+
+/// Reads a variable of the environment.
+pub fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+impl Reloader {
+    /// A reloader for what was started.
+    pub fn new(parts: Parts) -> Self {
+        let watched = watch::Sender::new(parts.loaded.watched_paths().to_vec());
+        parts.counts.last_success.store(parts.clock.now().wall.as_second(), Ordering::Relaxed);
+        Reloader {
+            source: parts.source,
+            mutator: parts.mutator,
+            listeners: parts.listeners,
+            geo: parts.geo,
+            log: parts.log,
+            clock: parts.clock,
+            counts: parts.counts,
+            loaded: Mutex::new(parts.loaded),
+            watched,
+        }
+    }
+
+    /// The files to watch, as they change.
+    pub fn watched(&self) -> watch::Receiver<Vec<PathBuf>> {
+        self.watched.subscribe()
+    }
+
+    /// Every value in force with its origin.
+    pub async fn shown(&self) -> Vec<config::Shown> {
+        self.loaded.lock().await.shown.clone()
+    }
+
+    /// Reads the configuration and puts it in force.
+    ///
+    /// # Errors
+    /// When anything is wrong with it; what was in force then still is.
+    pub async fn reload(&self) -> Result<Reloaded, NotReloaded> {
+        // Held to the end, so that two reloads do not overtake each other.
+        let mut kept = self.loaded.lock().await;
+        let source = self.source.clone();
+        let read = tokio::task::spawn_blocking(move || config::load(&source, &environment)).await;
+        let result = match read {
+            Ok(loaded) => self.put_in_force(loaded, &mut kept).await,
+            Err(error) => Err(NotReloaded::plain(format!("the configuration could not be read: {error}"))),
+        };
+        match &result {
+            Ok(done) => {
+                self.counts.good.fetch_add(1, Ordering::Relaxed);
+                self.counts.last_failed.store(0, Ordering::Relaxed);
+                self.counts.last_success.store(self.clock.now().wall.as_second(), Ordering::Relaxed);
+                tracing::info!(generation = done.generation, "configuration reloaded");
+                for warning in &done.warnings {
+                    tracing::warn!("{warning}");
+                }
+            }
+            Err(error) => {
+                self.counts.bad.fetch_add(1, Ordering::Relaxed);
+                self.counts.last_failed.store(1, Ordering::Relaxed);
+                tracing::error!("configuration not reloaded, the one before stays in force\n{}", error.rendered);
+            }
+        }
+        result
+    }
+
+    async fn put_in_force(&self, mut loaded: Loaded, kept: &mut Loaded) -> Result<Reloaded, NotReloaded> {
+        let Some(config) = loaded.config.take() else {
+            // What was read is watched all the same: the file that mends it may be a new one.
+            self.watched.send_replace(loaded.watched_paths().to_vec());
+            return Err(NotReloaded { rendered: loaded.problems.render(false), problems: loaded.problems.to_json() });
+        };
+        check_upstreams(&config).map_err(|e| NotReloaded::plain(format!("error: {e}")))?;
+        let plan = self.listeners.plan(&config).map_err(|e| {
+            let hint = e.hint.map(|h| format!("\n  = help: {h}")).unwrap_or_default();
+            NotReloaded::plain(format!("error: {}{hint}", e.message))
+        })?;
+        let (country, asn) = (config.geo.country_db.clone(), config.geo.asn_db.clone());
+        let geo = GeoDbs::open(country.as_deref(), asn.as_deref());
+        geo.map_err(|e| NotReloaded::plain(format!("error: {e}")))?;
+        let mut warnings: Vec<String> = {
+            let warnings = loaded.problems.iter().filter(|p| p.severity == config::Severity::Warning);
+            warnings.map(|p| p.message.clone()).collect()
+        };
+        let before = self.mutator.current().load();
+        warnings.extend(only_at_start(&before.config, &config));
+        let (level, files) = (config.log.level.clone(), loaded.files.clone());
+        let generation = self.mutator.reconfigure(Arc::new(config)).await;
+        let generation = generation.map_err(|e| NotReloaded::plain(format!("error: {e}")))?;
+        self.listeners.apply(plan);
+        if let Err(error) = self.geo.reload(country.as_deref(), asn.as_deref()) {
+            warnings.push(format!("the geo databases before go on being used: {error}"));
+        }
+        if let Err(error) = self.log.set_level(&level) {
+            warnings.push(error.to_string());
+        }
+        self.watched.send_replace(loaded.watched_paths().to_vec());
+        *kept = loaded;
+        Ok(Reloaded { generation, files, warnings })
+    }
+}
+
+impl NotReloaded {
+    fn plain(rendered: String) -> Self {
+        let problems = serde_json::json!([{ "severity": "error", "message": rendered }]);
+        NotReloaded { rendered, problems }
+    }
+}
+
+/// Settings that are read at the start only, and differ.
+fn only_at_start(before: &Config, after: &Config) -> Vec<String> {
+    let differ = [
+        ("store", before.store != after.store),
+        ("admin.address", before.admin.address != after.admin.address),
+        ("admin.socket", before.admin.socket != after.admin.socket),
+        ("ops.address", before.ops.address != after.ops.address),
+        ("workers", before.workers != after.workers),
+        ("log.format", before.log.format != after.log.format),
+        ("counter memory", before.counter_bytes_max != after.counter_bytes_max),
+        ("key cache memory", before.key_cache_bytes_max != after.key_cache_bytes_max),
+    ];
+    differ
+        .into_iter()
+        .filter(|(_, differs)| *differs)
+        .map(|(name, _)| format!("`{name}` has changed; it takes effect at the next start"))
+        .collect()
+}
