@@ -2,6 +2,8 @@
 
 pub mod admin;
 pub mod admission;
+pub mod app;
+pub mod cli;
 pub mod config;
 pub mod geo;
 pub mod limits;

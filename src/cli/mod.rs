@@ -1,0 +1,147 @@
+//! The command line.
+//!
+//! One file a command. A command asks the admin API through [`client`], renders what it got by pure functions, and
+//! hands the text to [`output`], the only place that prints. How it ended is an [`exit::Exit`].
+
+pub mod args;
+mod audit;
+mod check;
+mod client;
+mod completions;
+mod configured;
+mod doctor;
+mod events;
+pub mod exit;
+mod explain;
+mod field;
+mod health;
+mod help;
+mod key;
+mod locate;
+mod output;
+mod owner;
+mod pages;
+mod plan;
+mod problem;
+mod prompt;
+mod reload;
+mod role;
+mod run;
+mod session;
+mod stats;
+mod table;
+mod tail;
+mod tls;
+mod verify;
+mod version;
+mod words;
+
+use std::process::ExitCode;
+
+use clap::{ColorChoice, FromArgMatches};
+use serde_json::{Value, json};
+
+use args::{Cli, Command};
+use exit::{Exit, Failure, Outcome};
+use output::Format;
+use session::Session;
+
+/// Does what the command line asks and gives the exit code.
+pub fn main() -> ExitCode {
+    let given: Vec<std::ffi::OsString> = std::env::args_os().collect();
+    let no_color = given.iter().any(|arg| arg == "--no-color");
+    // Colours are taken out where they are not wanted when the message is printed.
+    let parsed = args::command(ColorChoice::Auto).try_get_matches_from(given).and_then(|m| Cli::from_arg_matches(&m));
+    let Cli { global, command } = match parsed {
+        Ok(cli) => cli,
+        Err(error) => {
+            output::clap_message(&error, no_color);
+            return if error.use_stderr() { Exit::Usage } else { Exit::Done }.into();
+        }
+    };
+    let mut session = Session::new(global);
+    let outcome = dispatch(&mut session, command);
+    match outcome {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            if failure.exit != Exit::Done {
+                session.out.failure(&failure);
+            }
+            failure.exit.into()
+        }
+    }
+}
+
+fn dispatch(session: &mut Session, command: Command) -> Outcome {
+    match command {
+        // The gateway builds its own threads.
+        Command::Run(args) => run::run(&session.global, args),
+        Command::Check(args) => check::run(session, args),
+        Command::Completions(args) => completions::run(session, args),
+        Command::Version => version::run(session),
+        Command::Help(args) => help::run(session, args),
+        asking => {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .map_err(|e| Failure::failed(format!("cannot start: {e}")))?;
+            runtime.block_on(ask(session, asking))
+        }
+    }
+}
+
+/// The commands that talk to somebody.
+async fn ask(session: &mut Session, command: Command) -> Outcome {
+    match command {
+        Command::Reload => reload::run(session).await,
+        Command::Key(command) => key::run(session, command).await,
+        Command::Owner(command) => owner::run(session, command).await,
+        Command::Plan(command) => plan::run(session, command).await,
+        Command::Role(command) => role::run(session, command).await,
+        Command::Explain(args) => explain::run(session, args).await,
+        Command::Verify(args) => verify::run(session, args).await,
+        Command::Tail(args) => tail::run(session, args).await,
+        Command::Stats(args) => stats::run(session, args).await,
+        Command::Audit(command) => audit::run(session, command).await,
+        Command::Health(args) => health::run(session, args).await,
+        Command::Doctor => doctor::run(session).await,
+        Command::Run(_) | Command::Check(_) | Command::Completions(_) | Command::Version | Command::Help(_) => {
+            Err(Failure::failed("this command asks nobody"))
+        }
+    }
+}
+
+/// Tells that something is gone.
+fn deleted(session: &mut Session, id: &str, name: &str) -> Outcome {
+    match session.out.format {
+        Format::Human => {
+            session.out.note(&format!("{} {} deleted", session.out.paint_err.good("✓"), output::safe(name)))
+        }
+        Format::Plain => session.out.result(&format!("{}\tdeleted", output::safe(id)))?,
+        Format::Json => session.out.json(&json!({"id": id, "deleted": true}))?,
+    }
+    Ok(Exit::Done)
+}
+
+/// Prints an object for programs: as JSON, or its plain fields a line each.
+fn print_object(session: &mut Session, object: &Value) -> Result<(), Failure> {
+    if session.out.format == Format::Json {
+        return session.out.json(object);
+    }
+    let members = object.as_object().into_iter().flatten();
+    let rows: Vec<Vec<String>> = members.map(|(name, value)| vec![name.clone(), flat(value)]).collect();
+    session.out.result(&table::plain(rows.iter().map(Vec::as_slice)))
+}
+
+/// A value on one line: lists of texts joined by commas, other nested values as JSON.
+fn flat(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        Value::Array(list) if list.iter().all(Value::is_string) => field::texts(value, "").join(","),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests;
