@@ -8,8 +8,8 @@ use clap::{Args, ColorChoice, Command as ClapCommand, CommandFactory, Parser, Su
 
 use super::exit::Failure;
 use super::{
-    audit, check, completions, doctor, explain, health, help, key, owner, plan, reload, role, run, stats, tail, verify,
-    version,
+    audit, check, completions, doctor, explain, health, help, key, owner, plan, reload, role, run, show, stats, tail,
+    verify, version,
 };
 
 /// What every help page looks like: purpose, examples, usage, options.
@@ -98,6 +98,9 @@ pub enum Command {
     /// Make the running gateway read its configuration again, whole or not at all.
     #[command(before_help = reload::EXAMPLES)]
     Reload,
+    /// Show what is in force in the running gateway, with secrets masked.
+    #[command(before_help = show::EXAMPLES)]
+    Show,
     /// Make, change, replace and revoke keys.
     #[command(subcommand, before_help = key::EXAMPLES)]
     Key(key::KeyCommand),

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::exit::{Exit, Outcome};
 use super::field;
 use super::output::{Format, safe};
+use super::runtime::Setting;
 use super::session::Session;
 use super::table::plain;
 use crate::config::{Loaded, Source, load};
@@ -80,12 +81,12 @@ fn show(session: &mut Session, loaded: &Loaded) -> Result<(), super::exit::Failu
             session.out.result(&plain(rows.iter().map(Vec::as_slice)))
         }
         Format::Human => {
-            let paint = session.out.paint;
-            let line = |field: &str, value: &str, from: &str| {
-                let setting = format!("{} = {}", safe(field), safe(value));
-                format!("{setting:<48}  {}\n", paint.dim(&format!("# {}", safe(from))))
-            };
-            let text: String = loaded.shown.iter().map(|s| line(&s.field, &s.value, &s.from)).collect();
+            let settings = loaded.shown.iter().map(|s| Setting {
+                field: s.field.clone(),
+                value: s.value.clone(),
+                from: s.from.clone(),
+            });
+            let text = super::show::render(settings, session.out.paint);
             session.out.result(&text)
         }
     }

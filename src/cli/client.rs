@@ -11,6 +11,7 @@ use http::{HeaderValue, Method, Request, StatusCode, header};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
+use jiff::Timestamp;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -61,10 +62,10 @@ pub fn with_query<'a>(path: &str, pairs: impl IntoIterator<Item = (&'a str, Opti
 /// An answer of the admin API that was not a refusal.
 #[derive(Debug)]
 pub struct Answer {
-    /// Its status.
-    pub status: StatusCode,
     /// Its `ETag`.
     pub etag: Option<String>,
+    /// What time it is there, to the second.
+    pub date: Option<Timestamp>,
     /// Its body; null if it has none.
     pub body: Value,
 }
@@ -188,7 +189,13 @@ impl Client {
                 })?
             };
             let etag = head.headers.get(header::ETAG).and_then(|v| v.to_str().ok()).map(str::to_owned);
-            Ok(Answer { status: head.status, etag, body })
+            let date = head
+                .headers
+                .get(header::DATE)
+                .and_then(|v| v.to_str().ok())
+                .and_then(|v| httpdate::parse_http_date(v).ok());
+            let date = date.and_then(|at| Timestamp::try_from(at).ok());
+            Ok(Answer { etag, date, body })
         };
         timeout(CALL_TIMEOUT, whole).await.map_err(|_| {
             Failure::failed(format!("{} did not answer within {} s", self.shown(), CALL_TIMEOUT.as_secs()))

@@ -27,7 +27,9 @@ mod prompt;
 mod reload;
 mod role;
 mod run;
+mod runtime;
 mod session;
+mod show;
 mod stats;
 mod table;
 mod tail;
@@ -94,6 +96,7 @@ fn dispatch(session: &mut Session, command: Command) -> Outcome {
 async fn ask(session: &mut Session, command: Command) -> Outcome {
     match command {
         Command::Reload => reload::run(session).await,
+        Command::Show => show::run(session).await,
         Command::Key(command) => key::run(session, command).await,
         Command::Owner(command) => owner::run(session, command).await,
         Command::Plan(command) => plan::run(session, command).await,
