@@ -98,7 +98,7 @@ impl Control for ProcessControl {
             Some(key) => self.keys.forget_key(key),
             None => self.keys.forget_all(),
         }
-        before.saturating_sub(self.keys.len()) as u64
+        u64::try_from(before.saturating_sub(self.keys.len())).unwrap_or(u64::MAX)
     }
 }
 
@@ -136,7 +136,9 @@ impl ProcessControl {
         let upstreams: Vec<Value> = config
             .upstreams
             .iter()
-            .map(|u| json!({ "name": u.name, "servers": u.servers.iter().map(ToString::to_string).collect::<Vec<_>>() }))
+            .map(
+                |u| json!({ "name": u.name, "servers": u.servers.iter().map(ToString::to_string).collect::<Vec<_>>() }),
+            )
             .collect();
         let geo: Vec<Value> = self
             .geo
@@ -184,7 +186,7 @@ fn route(route: &crate::model::route::Route) -> Value {
     let scopes = match &route.scopes {
         None => Value::Null,
         Some(ByMethod::Same(query)) => query.to_string().into(),
-        Some(ByMethod::Each(list)) => list.iter().map(|(m, q)| (m.to_string(), q.to_string().into())).collect(),
+        Some(ByMethod::Each(list)) => list.iter().map(|(m, q)| (m.to_string(), Value::from(q.to_string()))).collect(),
     };
     json!({
         "name": route.name,

@@ -28,8 +28,6 @@ const KEY_FILE_MAX: u64 = 4_096;
 pub struct FirstKey {
     /// The whole key.
     pub secret: PresentedKey,
-    /// Its id.
-    pub id: KeyId,
     /// Its environment.
     pub environment: String,
     /// The file it also stands in.
@@ -95,7 +93,7 @@ pub async fn first_key(
     if let Err(error) = write_secret(&file, secret.expose()) {
         tracing::warn!(%error, file = %file.display(), "the first key could not be written to its file");
     }
-    Ok(Some(FirstKey { secret, id, environment, file }))
+    Ok(Some(FirstKey { secret, environment, file }))
 }
 
 fn record(config: &Config, id: KeyId, environment: &str, now: Timestamp) -> Key {

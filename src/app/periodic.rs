@@ -9,7 +9,9 @@ use tokio_util::sync::CancellationToken;
 use super::first_run::{forget_first_key, waiting_first_key};
 use super::ops::Health;
 use super::usage::UsageFlush;
-use crate::limits::embedded::Embedded;
+use crate::limits::KeptCounter;
+use crate::limits::embedded::EmbeddedCounters;
+use crate::model::audit::{Actor, AuditDraft, Target};
 use crate::model::clock::Clock;
 use crate::snapshot::Current;
 use crate::store::{CounterRow, PurgeBefore, Store};
@@ -20,10 +22,13 @@ const FLUSH_EVERY: Duration = Duration::from_secs(5);
 const PING_EVERY: Duration = Duration::from_secs(2);
 /// How often what is older than it may be is deleted.
 const PURGE_EVERY: Duration = Duration::from_secs(3_600);
-/// Shortest window whose counters outlive a restart, in seconds.
-const KEPT_WINDOW_MIN_S: u64 = 60;
 /// How long answers to idempotency keys are kept.
 const IDEMPOTENCY_KEPT: SignedDuration = SignedDuration::from_hours(24);
+
+/// A counter as it was stored.
+pub fn from_row(row: &CounterRow) -> KeptCounter {
+    KeptCounter { counter: row.key, cell: row.state, expires_us: row.expires_us }
+}
 
 /// What the periodic work needs.
 pub struct Periodic {
@@ -32,7 +37,7 @@ pub struct Periodic {
     /// Usage.
     pub usage: Arc<UsageFlush>,
     /// Counters.
-    pub counters: Arc<Embedded>,
+    pub counters: Arc<EmbeddedCounters>,
     /// Health.
     pub health: Arc<Health>,
     /// What is in force.
@@ -76,8 +81,9 @@ impl Periodic {
     pub async fn flush(&self) {
         let now = self.clock.now();
         self.usage.flush(now.wall).await;
-        let rows = self.counters.saved(KEPT_WINDOW_MIN_S, now.steady_us);
-        let rows = rows.into_iter().map(|c| CounterRow { key: c.key, state: c.state, expires_us: c.expires_us });
+        self.counters.sweep(now.steady_us);
+        let rows = self.counters.snapshot_rows(now.steady_us);
+        let rows = rows.into_iter().map(|c| CounterRow { key: c.counter, state: c.cell, expires_us: c.expires_us });
         if let Err(error) = self.store.save_counters(rows.collect()).await {
             tracing::warn!(%error, "counters could not be stored; a restart now would begin their windows anew");
         }
@@ -86,9 +92,8 @@ impl Periodic {
     async fn purge(&self) {
         let now = self.clock.now().wall;
         let kept = &self.current.load().config.retention;
-        let ago = |age: Option<Duration>| -> Option<Timestamp> {
-            now.checked_sub(SignedDuration::try_from(age?).ok()?).ok()
-        };
+        let ago =
+            |age: Option<Duration>| -> Option<Timestamp> { now.checked_sub(SignedDuration::try_from(age?).ok()?).ok() };
         let before = PurgeBefore {
             usage_minutes: ago(kept.usage_minutes),
             usage_days: ago(kept.usage_days),
@@ -97,7 +102,24 @@ impl Periodic {
             addresses: ago(kept.truncate_ip_after),
             idempotency: now.checked_sub(IDEMPOTENCY_KEPT).ok(),
         };
-        match self.store.purge(before).await {
+        let draft = AuditDraft {
+            time: now,
+            actor: Actor {
+                r#type: "system".into(),
+                id: "retention".into(),
+                name: "retention".into(),
+                via: "start".into(),
+            },
+            action: "retention.purge".into(),
+            target: Target { r#type: "store".into(), id: "store".into(), name: "store".into() },
+            outcome: "success".into(),
+            reason: None,
+            source_ip: None,
+            user_agent: None,
+            request_id: None,
+            changes: Vec::new(),
+        };
+        match self.store.purge(before, draft).await {
             Ok(purged) => tracing::debug!(?purged, "what was older than it may be is deleted"),
             Err(error) => tracing::warn!(%error, "what is older than it may be could not be deleted"),
         }

@@ -21,8 +21,6 @@ pub struct ReloadCounts {
     pub last_failed: AtomicU64,
     /// When the last one was put in force, in Unix seconds.
     pub last_success: AtomicI64,
-    /// Audit records written.
-    pub audit: AtomicU64,
 }
 
 /// Where the readings come from.
@@ -61,7 +59,10 @@ fn read(s: &Sources) -> Vec<Reading> {
     let up = if s.health.store_failing_since().is_none() { 1.0 } else { 0.0 };
     let version = (vec![("version", env!("CARGO_PKG_VERSION").to_owned())], 1.0);
     let labelled = |name, help, values| Reading { name, help, counter: false, values };
-    let results = vec![(vec![("result", "success".to_owned())], n(&s.reloads.good)), (vec![("result", "failure".to_owned())], n(&s.reloads.bad))];
+    let results = vec![
+        (vec![("result", "success".to_owned())], n(&s.reloads.good)),
+        (vec![("result", "failure".to_owned())], n(&s.reloads.bad)),
+    ];
     vec![
         labelled("build_info", "The version that runs", vec![version]),
         labelled("store_up", "Whether the store answers", vec![(vec![("store", "embedded".to_owned())], up)]),
@@ -90,10 +91,6 @@ fn read(s: &Sources) -> Vec<Reading> {
             counter: true,
             values: vec![(Vec::new(), s.keys.store_lookups() as f64)],
         },
-        gauge(
-            "uptime_seconds",
-            "Time since the start",
-            (s.clock.now().wall.as_second() - s.started) as f64,
-        ),
+        gauge("uptime_seconds", "Time since the start", (s.clock.now().wall.as_second() - s.started) as f64),
     ]
 }

@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use super::clock::SystemClock;
@@ -31,16 +31,18 @@ use crate::record::Recorder;
 use crate::record::decisions::Decisions;
 use crate::record::drain::{LogDrain, pretty};
 use crate::record::exposition::Exposition;
+use crate::snapshot::Current;
 use crate::snapshot::build::{Documents, build};
 use crate::snapshot::key_cache::KeyCache;
 use crate::snapshot::refresh::Mutator;
-use crate::snapshot::Current;
 use crate::store::sqlite::{SqliteOptions, SqliteStore};
 use crate::store::{Store, StoreError};
 use crate::telemetry::log::{self, LogHandle};
 
 /// Threads of the control plane: admin, stores, reloads.
 const CONTROL_THREADS: usize = 2;
+/// Streams of decisions that administrators may have open at once.
+const STREAMS_MAX: usize = 64;
 /// Longest wait for a key that must be looked up in the store.
 const KEY_LOOKUP_MAX: Duration = Duration::from_secs(1);
 
@@ -63,8 +65,11 @@ pub fn run(options: RunOptions) -> Result<(), RunError> {
         LogFormat::Pretty => false,
         LogFormat::Auto => !std::io::stderr().is_terminal(),
     };
-    let log = log::start(&config.log.level, json)
-        .map_err(|e| RunError { message: e.to_string(), hint: None, exit: super::EXIT_CONFIG })?;
+    let log = log::start(&config.log.level, json).map_err(|e| RunError {
+        message: e.to_string(),
+        hint: None,
+        exit: super::EXIT_CONFIG,
+    })?;
     for problem in loaded.problems.iter() {
         tracing::warn!("{}", problem.message);
     }
@@ -125,8 +130,11 @@ async fn serve(source: Source, loaded: Loaded, config: Config, log: LogHandle) -
     let keys = KeyCache::new(Arc::clone(&store), config.key_cache_bytes_max, KEY_LOOKUP_MAX).await;
     let keys = Arc::new(keys.map_err(not_open)?);
     let mutator = Mutator::new(Arc::clone(&store), Arc::clone(&current), Arc::clone(&keys), documents);
-    let engine =
-        EngineParts { keys: Arc::clone(&keys), counter: Arc::<EmbeddedCounters>::clone(&counters) as _, geo: Arc::clone(&geo) };
+    let engine = EngineParts {
+        keys: Arc::clone(&keys),
+        counter: Arc::<EmbeddedCounters>::clone(&counters) as _,
+        geo: Arc::clone(&geo),
+    };
     let engine = Arc::new(Engine::new(engine));
 
     let recorder = Arc::new(Recorder::new(config.workers));
@@ -179,13 +187,12 @@ async fn serve(source: Source, loaded: Loaded, config: Config, log: LogHandle) -
         clock: Arc::clone(&clock),
         started: started.wall,
     };
-    let live =
-        ProcessLive { decisions: Arc::clone(&decisions), usage: Arc::clone(&usage), clock: Arc::clone(&clock) };
+    let live = ProcessLive { decisions: Arc::clone(&decisions), usage: Arc::clone(&usage), clock: Arc::clone(&clock) };
     let admin_key = first_run::admin_key(&config).map_err(|e| {
         let dir = config.store.dir.display();
         RunError::start(format!("the admin key in {dir} cannot be used: {e}"), "give this user the directory")
     })?;
-    let services = admin::Services::new(admin::Parts {
+    let services = admin::Services {
         store: Arc::clone(&store),
         mutator: mutator.clone(),
         engine,
@@ -194,8 +201,11 @@ async fn serve(source: Source, loaded: Loaded, config: Config, log: LogHandle) -
         control: Arc::new(control),
         live: Arc::new(live),
         admin_key,
-    });
-    serve_admin(&config, admin::router(services), &shutdown).await?;
+        failures: Default::default(),
+        running: Default::default(),
+        streams: Arc::new(Semaphore::new(STREAMS_MAX)),
+    };
+    serve_admin(&config, admin::router(Arc::new(services)), &shutdown).await?;
 
     let first = match std::io::stderr().is_terminal() || from_command_line {
         true => first_run::first_key(&config, &*store, &mutator, started.wall).await.map_err(not_open)?,
@@ -259,7 +269,7 @@ fn not_open(error: StoreError) -> RunError {
 async fn restore_counters(counters: &EmbeddedCounters, store: &dyn Store, now_us: u64) {
     match store.load_counters(now_us).await {
         Ok(rows) => {
-            let kept: Vec<KeptCounter> = rows.iter().filter_map(super::periodic::from_row).collect();
+            let kept: Vec<KeptCounter> = rows.iter().map(super::periodic::from_row).collect();
             counters.restore(&kept, now_us);
         }
         Err(error) => tracing::warn!(%error, "counters could not be read; their windows begin anew"),
@@ -302,13 +312,18 @@ async fn serve_ops(
 
 async fn serve_admin(config: &Config, router: axum::Router, shutdown: &CancellationToken) -> Result<(), RunError> {
     let socket = &config.admin.socket;
-    let listener = admin::serve::unix::bind(socket).map_err(|e| {
+    let listener = admin::serve::unix::bind(socket).await.map_err(|e| {
         RunError::start(
             format!("the admin socket {} cannot be opened: {e}", socket.display()),
-            "name another place in [admin] socket",
+            "stop the process that has it, or name another place in [admin] socket",
         )
     })?;
-    tokio::spawn(admin::serve::unix::serve_unix(listener, router.clone(), shutdown.clone()));
+    let serving = admin::serve::unix::serve_unix(listener, router.clone(), shutdown.clone());
+    tokio::spawn(async move {
+        if let Err(error) = serving.await {
+            tracing::error!(%error, "the admin socket is not served");
+        }
+    });
     if let Some(address) = config.admin.address {
         let listener = bind(address, "admin.address").await?;
         tokio::spawn(admin::serve::serve_tcp(listener, router, shutdown.clone()));

@@ -25,8 +25,11 @@ struct Signals {
 /// # Errors
 /// When a second signal cuts the drain short, or a worker has died.
 pub async fn until_stopped(running: Running) -> Result<(), RunError> {
-    let mut signals = Signals::new()
-        .map_err(|e| RunError { message: format!("signals cannot be received: {e}"), hint: None, exit: 1 })?;
+    let mut signals = Signals::new().map_err(|e| RunError {
+        message: format!("signals cannot be received: {e}"),
+        hint: None,
+        exit: 1,
+    })?;
     let mut look = tokio::time::interval(WORKERS_EVERY);
     let delay = running.current.load().config.ops.drain_delay;
     let delay = loop {

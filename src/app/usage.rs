@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 
 use crate::model::id::KeyId;
 use crate::record::Recorder;
-use crate::store::{KeyUsage, LastUse, Store, UsageBatch};
+use crate::store::{KeyUsage, Store, UsageBatch};
 
 /// Entries that wait for a store which does not answer; further calls are not kept, and counted as dropped.
 const PENDING_MAX: usize = 500_000;
@@ -77,11 +77,6 @@ impl UsageFlush {
             usage.last_used = pending.last_use.get(key).cloned();
         }
         found
-    }
-
-    /// The last call with `key` among what is gathered, if any.
-    pub fn last_use(&self, key: KeyId) -> Option<LastUse> {
-        self.pending.lock().last_use.get(&key).cloned()
     }
 }
 

@@ -268,6 +268,15 @@ impl KeyCache {
         });
     }
 
+    /// Forgets this key.
+    pub fn forget_key(&self, id: KeyId) {
+        self.raise();
+        self.entries.retain(|_, entry| match entry {
+            Entry::Known(record) => record.key.id != id,
+            Entry::Unknown { .. } => true,
+        });
+    }
+
     /// Forgets everything.
     pub fn forget_all(&self) {
         self.raise();
