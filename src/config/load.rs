@@ -50,7 +50,6 @@ pub enum Source {
 }
 
 /// A configuration that was read, and all that is to be said about it.
-#[derive(Debug)]
 pub struct Loaded {
     /// The configuration; `None` where there is an error.
     pub config: Option<Config>,
@@ -62,12 +61,24 @@ pub struct Loaded {
     pub summary: String,
     /// What deserves saying at every start, though nothing is wrong with the file.
     pub start_notes: Vec<String>,
-    /// Every value in force, and where it comes from.
-    pub shown: Vec<Shown>,
-    pub(super) watched: Vec<PathBuf>,
+    watched: Vec<PathBuf>,
+    /// Everything that was written, with variables filled in.
+    tree: Node,
+}
+
+impl std::fmt::Debug for Loaded {
+    /// Without the tree: it holds secrets.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Loaded").field("config", &self.config).field("files", &self.files).finish_non_exhaustive()
+    }
 }
 
 impl Loaded {
+    /// Every value in force and where it comes from, in the order of names. Secrets are dots.
+    pub fn shown(&self) -> Vec<Shown> {
+        show::shown(&self.tree, &self.problems.sources, self.config.as_ref())
+    }
+
     /// Files and directories whose change is a reason to load again: the configuration itself, `conf.d`, and every
     /// certificate, secret and database that it names.
     pub fn watched_paths(&self) -> &[PathBuf] {
@@ -87,7 +98,7 @@ pub fn load(source: &Source, env: Environment<'_>) -> Loaded {
     unsupported::refuse(&mut root, &mut problems);
     expand::expand_all(&mut root, env, &mut problems);
     unsupported::refuse(&mut root, &mut problems);
-    let unread = root.clone();
+    let tree = root.clone();
     let (mut config, mut start_notes) = (None, Vec::new());
     if let Some(written) = read::read::<Written>(&mut root, &mut problems)
         && !problems.has_syntax_errors()
@@ -104,8 +115,7 @@ pub fn load(source: &Source, env: Environment<'_>) -> Loaded {
     let summary = config.as_ref().map(|c| summary(c, &named(source, &files), took)).unwrap_or_default();
     watched.sort();
     watched.dedup();
-    let shown = show::shown(&unread, &problems.sources);
-    Loaded { config, problems, files, summary, start_notes, shown, watched }
+    Loaded { config, problems, files, summary, start_notes, watched, tree }
 }
 
 /// The place of what no source holds.

@@ -4,13 +4,16 @@
 //! that all problems are told at once, and resolved into [`Config`]. Only the resolved form leaves.
 
 mod expand;
+mod init;
 mod load;
 mod nearest;
 mod overrides;
 mod problem;
 mod read;
+mod reference;
 mod render;
 mod resolve;
+mod schema;
 mod secrets;
 mod show;
 mod source;
@@ -37,8 +40,11 @@ use crate::model::route::{Origin, Route};
 use crate::model::secret::{Pepper, Secret};
 use crate::model::upstream::Upstream;
 
+pub use init::{Answers, init_template};
 pub use load::{FILE_BYTES_MAX, FILES_MAX, Loaded, Source, load};
 pub use problem::{Code, Problem, Problems, Severity};
+pub use reference::{help, reference};
+pub use schema::schema;
 pub use show::Shown;
 pub use value::{ValueError, parse_address, parse_duration, parse_size};
 

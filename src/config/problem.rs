@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde_json::json;
 
+use super::reference::TABLES;
 use super::render;
 use super::source::{Place, Sources};
 use super::words::without_password;
@@ -356,10 +357,7 @@ impl Problems {
                 "span": p.place.filter(|_| position.is_some()).map(|at| json!({"start": at.start, "end": at.end})),
                 "help": help,
                 "notes": p.notes,
-                "docs": match p.table() {
-                    Some(table) => format!("docs/configuration.md#{}", table.replace('_', "-")),
-                    None => "docs/configuration.md".to_owned(),
-                },
+                "docs": format!("docs/configuration.md#{}", p.table().filter(|t| TABLES.contains(t)).unwrap_or("top-level")),
             })
         };
         self.list.iter().map(one).collect()

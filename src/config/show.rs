@@ -1,9 +1,12 @@
 //! What is in force and where it comes from, for `argus check --show`.
 
+use super::Config;
+use super::reference::toml_text as json_text;
+use super::schema::{Part, root};
 use super::secrets::SECRET_FIELDS;
 use super::source::{Source, Sources};
 use super::tree::{Node, Value};
-use super::words::without_password;
+use super::words::{quoted, without_password};
 
 /// One value in force.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,11 +19,50 @@ pub struct Shown {
     pub from: String,
 }
 
-/// Everything that is written, in the order of names.
-pub(super) fn shown(tree: &Node, sources: &Sources) -> Vec<Shown> {
+/// Everything that is written and everything that holds by default, in the order of names.
+pub(super) fn shown(tree: &Node, sources: &Sources, config: Option<&Config>) -> Vec<Shown> {
     let mut out = Vec::new();
     walk(tree, sources, &mut Vec::new(), &mut out);
+    let root = root();
+    defaults(Part::whole(&root), Some(tree), &mut Vec::new(), &mut out);
+    if let Some(config) = config {
+        chosen(config, &mut out);
+    }
+    out.sort_by(|a, b| a.field.cmp(&b.field));
     out
+}
+
+/// Adds what holds because nothing is written.
+fn defaults(part: Part<'_>, tree: Option<&Node>, path: &mut Vec<String>, out: &mut Vec<Shown>) {
+    for (name, field) in part.fields() {
+        let written = tree.and_then(|tree| tree.child(name));
+        path.push(name.to_owned());
+        if let (Some(default), None) = (field.default(), written) {
+            out.push(Shown { field: path.join("."), value: json_text(default), from: "default".to_owned() });
+        } else if let Some(named) = field.named() {
+            for (name, written) in written.and_then(Node::table).into_iter().flatten() {
+                path.push(name.clone());
+                defaults(named, Some(written), path, out);
+                path.pop();
+            }
+        } else if !matches!(written.map(|node| &node.value), Some(Value::List(_))) {
+            defaults(field, written, path, out);
+        }
+        path.pop();
+    }
+}
+
+/// Adds what Argus chooses at start where nothing is written.
+fn chosen(config: &Config, out: &mut Vec<Shown>) {
+    for (field, value) in [
+        ("store.url", quoted(&format!("file:{}", config.store.dir.display()))),
+        ("admin.socket", quoted(&config.admin.socket.display().to_string())),
+        ("resources.workers", config.workers.to_string()),
+    ] {
+        if !out.iter().any(|s| s.field == field) {
+            out.push(Shown { field: field.to_owned(), value, from: "default".to_owned() });
+        }
+    }
 }
 
 fn walk(node: &Node, sources: &Sources, path: &mut Vec<String>, out: &mut Vec<Shown>) {
@@ -55,10 +97,6 @@ fn toml_text(node: &Node) -> String {
             format!("{{ {} }}", fields.join(", "))
         }
     }
-}
-
-fn quoted(text: &str) -> String {
-    toml::Value::String(text.to_owned()).to_string()
 }
 
 fn key(text: &str) -> String {

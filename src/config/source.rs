@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::model::route::Origin;
 
 /// One place that values were read from.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) enum Source {
     /// A file.
     File {
@@ -21,6 +21,17 @@ pub(super) enum Source {
     Variable(Arc<str>),
     /// An option of the command line.
     Option(Arc<str>),
+}
+
+impl std::fmt::Debug for Source {
+    /// Without the text: it may hold secrets.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Source::File { shown, .. } => write!(f, "File({shown})"),
+            Source::Variable(name) => write!(f, "Variable({name})"),
+            Source::Option(name) => write!(f, "Option({name})"),
+        }
+    }
 }
 
 /// A stretch of one source. Options and variables have no text, so their stretch is empty.

@@ -119,7 +119,7 @@ fn has_ipv6() -> bool {
 
 /// A value with one way of being written, as text.
 macro_rules! text_value {
-    ($(#[$doc:meta])* $name:ident($inner:ty), $expected:expr, $parse:expr, $pattern:literal) => {
+    ($(#[$doc:meta])* $name:ident($inner:ty), $kind:literal, $expected:expr, $parse:expr, $pattern:literal) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq)]
         pub(super) struct $name(pub $inner);
@@ -148,7 +148,7 @@ macro_rules! text_value {
             }
 
             fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                json_schema!({"type": "string", "pattern": $pattern})
+                json_schema!({"type": "string", "format": $kind, "pattern": $pattern})
             }
         }
     };
@@ -171,37 +171,37 @@ impl<T: FromStr<Err = ValueError>> Visitor<'_> for Text<T> {
 
 text_value!(
     /// A stretch of time.
-    DurationText(Duration), DURATION, parse_duration, r"^\s*([0-9]+(ns|us|µs|ms|s|m|h|d))+\s*$|\$\{"
+    DurationText(Duration), "duration", DURATION, parse_duration, r"^\s*([0-9]+(ns|us|µs|ms|s|m|h|d))+\s*$|\$\{"
 );
 text_value!(
     /// A number of bytes.
-    SizeText(u64), SIZE, parse_size, r"^\s*[0-9]+ *(B|KB|kB|KiB|MB|MiB|GB|GiB)\s*$|\$\{"
+    SizeText(u64), "size", SIZE, parse_size, r"^\s*[0-9]+ *(B|KB|kB|KiB|MB|MiB|GB|GiB)\s*$|\$\{"
 );
 text_value!(
     /// A share, 0 to 1.
-    ShareText(f64), SHARE, parse_share, r"^\s*[0-9.]+ *%\s*$|\$\{"
+    ShareText(f64), "share", SHARE, parse_share, r"^\s*[0-9.]+ *%\s*$|\$\{"
 );
 text_value!(
     /// Where to listen.
-    AddressText(SocketAddr), ADDRESS, parse_address, r":[0-9]+$|\$\{"
+    AddressText(SocketAddr), "address", ADDRESS, parse_address, r":[0-9]+$|\$\{"
 );
 text_value!(
     /// Where to listen, or `off`.
-    AddressOrOff(Option<SocketAddr>), ADDRESS, |s: &str| or_word(s, "off", parse_address), r":[0-9]+$|^off$|\$\{"
+    AddressOrOff(Option<SocketAddr>), "address", ADDRESS, |s: &str| or_word(s, "off", parse_address), r":[0-9]+$|^off$|\$\{"
 );
 text_value!(
     /// A stretch of time, or `never`.
-    DurationOrNever(Option<Duration>), DURATION, |s: &str| or_word(s, "never", parse_duration),
+    DurationOrNever(Option<Duration>), "duration", DURATION, |s: &str| or_word(s, "never", parse_duration),
     r"^\s*([0-9]+(ns|us|µs|ms|s|m|h|d))+\s*$|^never$|\$\{"
 );
 text_value!(
     /// A stretch of time, or `forever`.
-    DurationOrForever(Option<Duration>), DURATION, |s: &str| or_word(s, "forever", parse_duration),
+    DurationOrForever(Option<Duration>), "duration", DURATION, |s: &str| or_word(s, "forever", parse_duration),
     r"^\s*([0-9]+(ns|us|µs|ms|s|m|h|d))+\s*$|^forever$|\$\{"
 );
 text_value!(
     /// A number of bytes, or `unlimited`.
-    SizeOrUnlimited(Option<u64>), SIZE, |s: &str| or_word(s, "unlimited", parse_size),
+    SizeOrUnlimited(Option<u64>), "size", SIZE, |s: &str| or_word(s, "unlimited", parse_size),
     r"^\s*[0-9]+ *(B|KB|kB|KiB|MB|MiB|GB|GiB)\s*$|^unlimited$|\$\{"
 );
 

@@ -30,6 +30,11 @@ pub(super) fn without_password(text: &str) -> String {
     out
 }
 
+/// The text as TOML, on one line whatever is in it: JSON's escapes are TOML's, but for the delete character.
+pub(super) fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string().replace('\u{7f}', "\\u007f")
+}
+
 /// What one of a table's named tables is called.
 pub(super) fn thing(table: &str) -> Option<&'static str> {
     Some(match table {

@@ -65,7 +65,8 @@ fn secrets_are_not_printed() {
     ] {
         let loaded = text(toml);
         assert!(loaded.problems.errors() > 0);
-        let printed = format!("{}{}{:?}", loaded.problems.render(true), loaded.problems.to_json(), loaded.shown);
+        let printed =
+            format!("{}{}{:?}{:?}", loaded.problems.render(true), loaded.problems.to_json(), loaded.shown(), loaded);
         assert!(!printed.contains(secret), "{printed}");
     }
 }

@@ -1,5 +1,6 @@
 //! The configuration from the outside: text in, problems or a resolved configuration out.
 
+mod made;
 mod mistakes;
 mod printed;
 
