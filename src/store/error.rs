@@ -71,7 +71,7 @@ pub enum StoreError {
         path: String,
     },
     /// We may not read or write it, or it cannot be made.
-    #[error("{path} cannot be used: {detail}")]
+    #[error("{path} cannot be used: {detail}. Check its owner and mode, or use another directory")]
     Permission {
         /// The file or directory.
         path: String,

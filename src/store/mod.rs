@@ -10,6 +10,8 @@
 //! - `contract`: the tests every store passes.
 
 mod change;
+#[cfg(test)]
+mod contract;
 mod error;
 mod filter;
 pub mod page;
@@ -106,11 +108,11 @@ pub trait Store: Send + Sync + 'static {
     /// What an idempotency key was used for.
     async fn idempotency(&self, key: &str) -> Result<Option<IdempotencyRecord>, StoreError>;
 
-    /// Deletes what is older than it may be. If anything was, `draft` is recorded with the counts as its changes, in
-    /// the transaction that deletes; if nothing was, nothing is recorded.
+    /// Deletes what is older than it may be. If anything was, `draft` is recorded with the counts as its changes (of
+    /// much, in several records); if nothing was, nothing is recorded.
     ///
-    /// Of the audit records only the oldest go, up to the first that must stay, and the chain goes on from the last
-    /// one deleted.
+    /// Of the audit records only the oldest go, up to the first that must stay or is not older than `draft`, and the
+    /// chain goes on from the last one deleted. Their client addresses stay whole, as the chain seals them.
     async fn purge(&self, before: PurgeBefore, draft: AuditDraft) -> Result<Purged, StoreError>;
     /// A small write and read, for health.
     async fn ping(&self) -> Result<(), StoreError>;

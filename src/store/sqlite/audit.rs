@@ -120,12 +120,12 @@ pub(super) fn verify(connection: &mut Connection) -> Result<AuditVerdict, Fault>
 }
 
 /// The newest record that may go: the one before the first that is not older than `before_ns`, and its hash.
-pub(super) fn last_older(connection: &Connection, before_ns: i64, rows_max: i64) -> Result<Option<Link>, Fault> {
+pub(super) fn last_older(connection: &Connection, before_ns: i64, rows_max: u32) -> Result<Option<Link>, Fault> {
     let base = Link::load(connection, "base")?;
     let first_kept: Option<i64> = connection
         .query_row("SELECT seq FROM audit WHERE time_ns >= ?1 ORDER BY seq LIMIT 1", [before_ns], |row| row.get(0))
         .optional()?;
-    let limit = base.seq.cast_signed().saturating_add(rows_max);
+    let limit = base.seq.cast_signed().saturating_add(rows_max.into());
     let last: Option<(i64, String)> = connection
         .query_row(
             "SELECT seq, record FROM audit WHERE seq < coalesce(?1, 9223372036854775807) AND seq <= ?2

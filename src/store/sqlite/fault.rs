@@ -72,3 +72,37 @@ pub(super) fn io_error(path: &Path, error: &io::Error) -> StoreError {
         _ => StoreError::Permission { path, detail: error.to_string() },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn engine_errors_say_whose_fault_it_is() {
+        type Expected = fn(&StoreError) -> bool;
+        let cases: [(i32, Expected); 9] = [
+            (ffi::SQLITE_FULL, |e| matches!(e, StoreError::DiskFull { .. })),
+            (ffi::SQLITE_IOERR_SHMSIZE, |e| matches!(e, StoreError::DiskFull { .. })),
+            (ffi::SQLITE_IOERR_READ, |e| matches!(e, StoreError::Engine(_))),
+            (ffi::SQLITE_CORRUPT, |e| matches!(e, StoreError::Damaged { .. })),
+            (ffi::SQLITE_NOTADB, |e| matches!(e, StoreError::Damaged { .. })),
+            (ffi::SQLITE_READONLY, |e| matches!(e, StoreError::Permission { .. })),
+            (ffi::SQLITE_CANTOPEN, |e| matches!(e, StoreError::Permission { .. })),
+            (ffi::SQLITE_INTERRUPT, |e| matches!(e, StoreError::Timeout(_))),
+            (ffi::SQLITE_BUSY, |e| matches!(e, StoreError::Engine(text) if text.contains("another program"))),
+        ];
+        for (code, expected) in cases {
+            let fault = Fault::Engine(rusqlite::Error::SqliteFailure(ffi::Error::new(code), None));
+            let told = fault.told(Path::new("argus.db"), Duration::from_secs(1));
+            assert!(expected(&told), "{code}: {told}");
+        }
+    }
+
+    #[test]
+    fn system_errors_name_the_path() {
+        let full = io_error(Path::new("/data"), &io::Error::from(io::ErrorKind::StorageFull));
+        assert!(matches!(full, StoreError::DiskFull { path } if path == "/data"));
+        let denied = io_error(Path::new("/data"), &io::Error::from(io::ErrorKind::PermissionDenied));
+        assert!(matches!(&denied, StoreError::Permission { path, .. } if path == "/data"), "{denied}");
+    }
+}

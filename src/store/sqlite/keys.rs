@@ -197,7 +197,7 @@ pub(super) fn similar_names(connection: &Connection, text: &str) -> Result<Vec<S
     }
     let wanted = text.to_lowercase();
     // One slip in three letters is as far as a typing error goes; beyond that it is another word.
-    let slips_max = (wanted.chars().count() / 3).clamp(1, 4);
+    let slips_max = (wanted.chars().count() / 3).clamp(1, 3);
     let mut ranked: Vec<(usize, String)> = near
         .into_iter()
         .map(|name| (strsim::damerau_levenshtein(&wanted, &name.to_lowercase()), name))

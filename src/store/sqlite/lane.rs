@@ -24,10 +24,12 @@ const STEPS_PER_LOOK: i32 = 1_000;
 /// How long the answer of a job that was interrupted at its deadline is waited for.
 const ANSWER_GRACE: Duration = Duration::from_millis(50);
 
+/// Gets no connection when the deadline has passed.
+type Work = Box<dyn FnOnce(Option<&mut Connection>) + Send>;
+
 struct Job {
     deadline: Instant,
-    /// Gets no connection when the deadline has passed.
-    work: Box<dyn FnOnce(Option<&mut Connection>) + Send>,
+    work: Work,
 }
 
 /// What a lane is made with.

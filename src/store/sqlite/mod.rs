@@ -29,6 +29,8 @@ mod owners;
 mod purge;
 mod seed;
 mod state;
+#[cfg(test)]
+mod tests;
 mod usage;
 
 use std::collections::BTreeMap;
@@ -37,8 +39,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use rusqlite::Connection;
 use tokio::sync::Semaphore;
 
+use self::fault::Fault;
 use self::lane::{Lane, LaneSettings};
 use self::open::{Database, Durability, RECORD_FILE, USAGE_FILE};
 use super::{
@@ -64,7 +68,7 @@ const CHANGE_QUEUE_MAX: usize = 256;
 /// Batches of usage and saved counters that may wait. They come every few seconds.
 const USAGE_QUEUE_MAX: usize = 16;
 
-/// Deadlines.
+/// Deadlines and bounds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SqliteOptions {
     /// Of a lookup on the request path.
@@ -75,6 +79,8 @@ pub struct SqliteOptions {
     pub change_timeout: Duration,
     /// Of what may take long: usage, counters, the walk over the audit chain, a million keys at once.
     pub long_timeout: Duration,
+    /// Rows of a kind that are deleted by age in one transaction, so that nobody waits long behind it.
+    pub purge_rows: u32,
 }
 
 impl Default for SqliteOptions {
@@ -84,6 +90,7 @@ impl Default for SqliteOptions {
             read_timeout: Duration::from_secs(10),
             change_timeout: Duration::from_secs(10),
             long_timeout: Duration::from_secs(600),
+            purge_rows: 20_000,
         }
     }
 }
@@ -139,20 +146,32 @@ impl SqliteStore {
     }
 
     /// Adds very many keys in one transaction with a single audit record, some four times as fast as [`Store::commit`]
-    /// would. Owners are not checked. For tests, benchmarks and moving a whole store; answers how many were added.
+    /// would. Neither owners nor tombstones are looked at. For tests, benchmarks and moving a whole store; answers how many were added.
     pub async fn seed_keys<I>(&self, keys: I, draft: AuditDraft) -> Result<u64, StoreError>
     where
         I: IntoIterator<Item = StoredKey> + Send + 'static,
-        I::IntoIter: Send,
     {
         self.changes.run_within(self.options.long_timeout, move |c| seed::keys(c, keys, draft)).await
     }
 
+    /// Runs a read that may take long, when no other does.
+    async fn read_long<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Connection) -> Result<T, Fault> + Send + 'static,
+    {
+        let deadline = self.options.long_timeout;
+        let turn = tokio::time::timeout(deadline, self.long_reads.acquire()).await;
+        let _turn = turn.map_err(|_| StoreError::Timeout(deadline))?.map_err(|e| StoreError::Engine(e.to_string()))?;
+        self.reads.run_within(deadline, work).await
+    }
+
     /// Deletes usage that is too old, some rows at a time.
     async fn purge_usage(&self, before: PurgeBefore) -> Result<Purged, StoreError> {
+        let rows_max = self.options.purge_rows;
         let mut total = Purged::default();
         loop {
-            let (purged, more) = self.usage.run(move |c| purge::usage(c, before)).await?;
+            let (purged, more) = self.usage.run(move |c| purge::usage(c, before, rows_max)).await?;
             total.usage += purged.usage;
             total.addresses += purged.addresses;
             if !more {
@@ -162,7 +181,7 @@ impl SqliteStore {
         if total.usage > 0 {
             let mut after = Some(0);
             while let Some(at) = after {
-                after = self.usage.run(move |c| purge::series(c, at)).await?;
+                after = self.usage.run(move |c| purge::series(c, at, rows_max)).await?;
             }
         }
         Ok(total)
@@ -249,8 +268,7 @@ impl Store for SqliteStore {
     }
 
     async fn verify_audit(&self) -> Result<AuditVerdict, StoreError> {
-        let _turn = self.long_reads.acquire().await.map_err(|e| StoreError::Engine(e.to_string()))?;
-        self.reads.run_within(self.options.long_timeout, audit::verify).await
+        self.read_long(audit::verify).await
     }
 
     async fn add_usage(&self, batch: UsageBatch) -> Result<(), StoreError> {
@@ -272,8 +290,7 @@ impl Store for SqliteStore {
     }
 
     async fn load_counters(&self, now_us: u64) -> Result<Vec<CounterRow>, StoreError> {
-        let _turn = self.long_reads.acquire().await.map_err(|e| StoreError::Engine(e.to_string()))?;
-        self.reads.run_within(self.options.long_timeout, move |c| counters::load(c, now_us)).await
+        self.read_long(move |c| counters::load(c, now_us)).await
     }
 
     async fn idempotency(&self, key: &str) -> Result<Option<IdempotencyRecord>, StoreError> {
@@ -284,14 +301,15 @@ impl Store for SqliteStore {
     async fn purge(&self, before: PurgeBefore, draft: AuditDraft) -> Result<Purged, StoreError> {
         let mut total = self.purge_usage(before).await?;
         let mut before_this = total;
+        let rows_max = self.options.purge_rows;
         loop {
             let draft = draft.clone();
-            let round = self.changes.run(move |c| purge::record(c, before, before_this, draft)).await?;
+            let round = self.changes.run(move |c| purge::record(c, before, before_this, draft, rows_max)).await?;
             before_this = Purged::default();
             total.audit += round.purged.audit;
             total.tombstones += round.purged.tombstones;
             total.idempotency += round.purged.idempotency;
-            let more = round.is_full();
+            let more = round.more;
             self.usage.run(move |c| purge::totals(c, &round.forgotten)).await?;
             if !more {
                 return Ok(total);

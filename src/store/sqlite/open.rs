@@ -141,6 +141,11 @@ impl Database {
         let connection = Connection::open_with_flags(&self.path, flags)?;
         // Before anything else: switching to the write-ahead log fails at once if another connection is about.
         connection.busy_timeout(BUSY_TIMEOUT)?;
+        // The engine is content with a file it may only read, until somebody wants to write.
+        if connection.is_readonly(rusqlite::MAIN_DB)? {
+            let (path, detail) = (self.path.display().to_string(), "it is read-only for this user".to_owned());
+            return Err(StoreError::Permission { path, detail }.into());
+        }
         connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
         connection.pragma_update(None, "cache_size", -cache_kib)?;
         connection.pragma_update(None, "temp_store", "MEMORY")?;

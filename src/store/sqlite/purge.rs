@@ -1,4 +1,7 @@
-//! Retention: deleting by age, some rows at a time so that nobody waits long behind it.
+//! Retention: deleting by age, some rows (`rows_max` of a kind) at a time so that nobody waits long behind it.
+//!
+//! The record of it is written with what goes from `argus.db`. Usage goes before, from its own file: if the process
+//! ends in between, some usage has gone unrecorded.
 
 use std::net::IpAddr;
 
@@ -13,22 +16,14 @@ use super::usage::{first_day, first_minute};
 use crate::model::audit::{AuditDraft, FieldChange};
 use crate::store::{PurgeBefore, Purged};
 
-/// Rows of one kind deleted in one transaction.
-pub(super) const ROWS_MAX: u64 = 20_000;
-
 /// What a round over the record did.
 pub(super) struct Round {
     /// How much went.
     pub(super) purged: Purged,
     /// Public ids of keys whose tombstones went: nothing else of them should stay.
     pub(super) forgotten: Vec<String>,
-}
-
-impl Round {
     /// Whether there may be more to delete.
-    pub(super) fn is_full(&self) -> bool {
-        [self.purged.audit, self.purged.tombstones, self.purged.idempotency].iter().any(|n| *n >= ROWS_MAX)
-    }
+    pub(super) more: bool,
 }
 
 /// Deletes from the record, and writes into the chain what was deleted here and, by `usage`, before.
@@ -37,22 +32,26 @@ pub(super) fn record(
     before: PurgeBefore,
     usage: Purged,
     mut draft: AuditDraft,
+    rows_max: u32,
 ) -> Result<Round, Fault> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let mut round = Round { purged: usage, forgotten: Vec::new() };
+    let mut round = Round { purged: usage, forgotten: Vec::new(), more: false };
     if let Some(before) = before.audit {
-        round.purged.audit = audit_before(&transaction, ns(before))?;
+        // What is recorded now must not go in the next round, or there would be no end of it.
+        round.purged.audit = audit_before(&transaction, ns(before.min(draft.time)), rows_max)?;
     }
     if let Some(before) = before.tombstones {
-        round.forgotten = tombstones_before(&transaction, ns(before))?;
+        round.forgotten = tombstones_before(&transaction, ns(before), rows_max)?;
         round.purged.tombstones = round.forgotten.len() as u64;
     }
     if let Some(before) = before.idempotency {
         round.purged.idempotency = transaction.execute(
             "DELETE FROM idempotency WHERE key IN (SELECT key FROM idempotency WHERE at_ns < ?1 LIMIT ?2)",
-            params![ns(before), ROWS_MAX.cast_signed()],
+            params![ns(before), rows_max],
         )? as u64;
     }
+    let Purged { audit, tombstones, idempotency, .. } = round.purged;
+    round.more = [audit, tombstones, idempotency].iter().any(|deleted| *deleted >= u64::from(rows_max));
     let changes = changes(&round.purged);
     if !changes.is_empty() {
         draft.changes = changes;
@@ -64,17 +63,17 @@ pub(super) fn record(
     Ok(round)
 }
 
-fn audit_before(transaction: &Transaction<'_>, before_ns: i64) -> Result<u64, Fault> {
-    let Some(last) = audit::last_older(transaction, before_ns, ROWS_MAX.cast_signed())? else { return Ok(0) };
+fn audit_before(transaction: &Transaction<'_>, before_ns: i64, rows_max: u32) -> Result<u64, Fault> {
+    let Some(last) = audit::last_older(transaction, before_ns, rows_max)? else { return Ok(0) };
     last.save(transaction, "base")?;
     Ok(transaction.execute("DELETE FROM audit WHERE seq <= ?1", [last.seq.cast_signed()])? as u64)
 }
 
-fn tombstones_before(transaction: &Transaction<'_>, before_ns: i64) -> Result<Vec<String>, Fault> {
+fn tombstones_before(transaction: &Transaction<'_>, before_ns: i64, rows_max: u32) -> Result<Vec<String>, Fault> {
     let mut statement = transaction.prepare_cached(
         "DELETE FROM tombstones WHERE id IN (SELECT id FROM tombstones WHERE deleted_ns < ?1 LIMIT ?2) RETURNING id",
     )?;
-    let ids = statement.query_map(params![before_ns, ROWS_MAX.cast_signed()], |row| row.get(0))?;
+    let ids = statement.query_map(params![before_ns, rows_max], |row| row.get(0))?;
     Ok(ids.collect::<Result<_, _>>()?)
 }
 
@@ -91,31 +90,31 @@ fn changes(purged: &Purged) -> Vec<FieldChange> {
 }
 
 /// Deletes some usage; answers how much, and whether there may be more.
-pub(super) fn usage(connection: &mut Connection, before: PurgeBefore) -> Result<(Purged, bool), Fault> {
+pub(super) fn usage(connection: &mut Connection, before: PurgeBefore, rows_max: u32) -> Result<(Purged, bool), Fault> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let mut purged = Purged::default();
     let mut more = false;
     let starts = [("minutes", before.usage_minutes.map(first_minute)), ("days", before.usage_days.map(first_day))];
     for (table, before) in starts {
         let Some(before) = before else { continue };
-        let (deleted, full) = starts_before(&transaction, table, before)?;
+        let (deleted, full) = starts_before(&transaction, table, before, rows_max)?;
         purged.usage += deleted;
         more |= full;
     }
     if let Some(before) = before.addresses {
-        purged.addresses = cut_addresses(&transaction, ns(before))?;
-        more |= purged.addresses >= ROWS_MAX;
+        purged.addresses = cut_addresses(&transaction, ns(before), rows_max)?;
+        more |= purged.addresses >= u64::from(rows_max);
     }
     transaction.commit()?;
     Ok((purged, more))
 }
 
-/// Deletes whole starts, as many as hold about [`ROWS_MAX`] rows.
-fn starts_before(transaction: &Transaction<'_>, table: &str, before: i64) -> Result<(u64, bool), Fault> {
+/// Deletes whole starts, as many as hold about `rows_max` rows.
+fn starts_before(transaction: &Transaction<'_>, table: &str, before: i64, rows_max: u32) -> Result<(u64, bool), Fault> {
     let full: Option<i64> = transaction
         .query_row(
             &format!("SELECT start FROM {table} WHERE start < ?1 ORDER BY start LIMIT 1 OFFSET ?2"),
-            params![before, ROWS_MAX.cast_signed()],
+            params![before, rows_max],
             |row| row.get(0),
         )
         .optional()?;
@@ -124,12 +123,12 @@ fn starts_before(transaction: &Transaction<'_>, table: &str, before: i64) -> Res
     Ok((deleted as u64, full.is_some()))
 }
 
-/// Deletes series that nothing counts any more, among [`ROWS_MAX`] from `after`; answers where to go on.
-pub(super) fn series(connection: &mut Connection, after: i64) -> Result<Option<i64>, Fault> {
+/// Deletes series that nothing counts any more, among `rows_max` from `after`; answers where to go on.
+pub(super) fn series(connection: &mut Connection, after: i64, rows_max: u32) -> Result<Option<i64>, Fault> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let last: Option<i64> = transaction.query_row(
         "SELECT max(id) FROM (SELECT id FROM series WHERE id > ?1 ORDER BY id LIMIT ?2)",
-        params![after, ROWS_MAX.cast_signed()],
+        params![after, rows_max],
         |row| row.get(0),
     )?;
     let Some(last) = last else { return Ok(None) };
@@ -155,11 +154,11 @@ pub(super) fn totals(connection: &mut Connection, ids: &[String]) -> Result<(), 
     Ok(())
 }
 
-fn cut_addresses(transaction: &Transaction<'_>, before_ns: i64) -> Result<u64, Fault> {
+fn cut_addresses(transaction: &Transaction<'_>, before_ns: i64, rows_max: u32) -> Result<u64, Fault> {
     let mut select = transaction.prepare_cached(
         "SELECT key, ip FROM key_totals WHERE ip_cut = 0 AND ip IS NOT NULL AND last_ns < ?1 LIMIT ?2",
     )?;
-    let rows = select.query_map(params![before_ns, ROWS_MAX.cast_signed()], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let rows = select.query_map(params![before_ns, rows_max], |row| Ok((row.get(0)?, row.get(1)?)))?;
     let rows: Vec<(String, String)> = rows.collect::<Result<_, _>>()?;
     let mut update = transaction.prepare_cached("UPDATE key_totals SET ip = ?2, ip_cut = 1 WHERE key = ?1")?;
     for (key, ip) in &rows {
