@@ -31,6 +31,24 @@ async fn nobody_else_reads_them() {
     assert_eq!(mode(&path(&dir, "argus.db")), 0o600);
 }
 
+#[tokio::test]
+async fn changes_are_synchronised_and_usage_now_and_then() {
+    let fresh = fresh();
+    for (lane, expected) in [(&fresh.store.changes, 2), (&fresh.store.usage, 1)] {
+        let found = lane.run(|c| {
+            let journal: String = c.query_row("PRAGMA journal_mode", (), |row| row.get(0))?;
+            let synchronous: i64 = c.query_row("PRAGMA synchronous", (), |row| row.get(0))?;
+            Ok((journal, synchronous))
+        });
+        assert_eq!(found.await.unwrap(), ("wal".to_owned(), expected));
+    }
+    // Readers cannot write, whatever they are asked.
+    for lane in [&fresh.store.lookups, &fresh.store.reads] {
+        let written = lane.run(|c| Ok(c.execute("UPDATE state SET value = 7", ())?)).await;
+        assert!(matches!(written, Err(StoreError::Permission { .. })));
+    }
+}
+
 #[test]
 fn one_process_a_directory() {
     let fresh = fresh();
