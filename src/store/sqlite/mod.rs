@@ -55,7 +55,8 @@ use crate::model::key::Key;
 use crate::model::owner::Owner;
 use crate::model::secret::KeyDigest;
 
-/// Requests that may wait for their key. Each takes some hundred bytes; at 20 µs a lookup the last waits 10 ms.
+/// Requests that may wait for their key, of some hundred bytes each. A lookup takes some tens of microseconds, so that
+/// the last of them waits some tens of milliseconds.
 const LOOKUP_QUEUE_MAX: usize = 1_024;
 /// Threads that look up keys.
 const LOOKUP_THREADS: usize = 2;
