@@ -18,10 +18,19 @@ pub fn failure(status: StatusCode, body: &[u8]) -> Failure {
     let detail = field::text_or(&body, "/detail", &field::text(&body, "/title"));
     let (what, remedy) = sentences(&detail);
     let errors = field::list(&body, "/errors");
-    let mut failure = Failure::new(
-        Exit::from_status(status.as_u16()),
-        if what.is_empty() { format!("the server answered {status}") } else { what },
-    );
+    let store_error = field::text(&body, "/store_error");
+    let message = match (what.is_empty(), store_error.is_empty()) {
+        (false, _) => what,
+        (true, false) => format!("the store cannot be used: {store_error}"),
+        (true, true) => format!("the server answered {status}"),
+    };
+    let mut failure = Failure::new(Exit::from_status(status.as_u16()), message);
+    let rendered = field::text(&body, "/rendered");
+    if !rendered.is_empty() {
+        // A wrong configuration, told as `argus check` tells it: that says how to go on, too.
+        failure.details = rendered.lines().map(str::to_owned).collect();
+        return failure;
+    }
     let alone = errors.len() == 1 && field::text(&errors[0], "/message") == detail;
     for error in errors.iter().take(ERRORS_SHOWN_MAX) {
         let place = field::text_or(error, "/pointer", &field::text(error, "/parameter"));
@@ -117,6 +126,18 @@ mod tests {
             r#"{"detail":"A key named `v1. X` exists already. Choose another name, or change that one."}"#,
             &Failure::new(Exit::Conflict, "a key named `v1. X` exists already")
                 .hint("choose another name, or change that one"),
+        );
+    }
+
+    #[test]
+    fn a_wrong_configuration_is_told_as_check_tells_it() {
+        let body = r#"{"detail":"The configuration is wrong. See `rendered`.","rendered":"error[C101]: x\n  ^ y\n"}"#;
+        let want = Failure::usage("the configuration is wrong").detail("error[C101]: x").detail("  ^ y");
+        told(422, body, &want);
+        told(
+            503,
+            r#"{"status":"degraded","store_error":"disk_full"}"#,
+            &Failure::failed("the store cannot be used: disk_full"),
         );
     }
 

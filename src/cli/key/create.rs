@@ -18,7 +18,7 @@ use crate::model::id::Name;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
-  argus key create billing-prod --owner acme --scope invoices:read --plan pro --expires 90d
+  argus key create billing-prod --owner acme --create-owner --scope invoices:read --expires 90d
   argus key create mobile --scope 'orders:*' --country DE,FR --limit 100/min --output mobile.key
   argus key create ci --expires 24h --dry-run";
 
@@ -33,6 +33,9 @@ pub struct CreateArgs {
     /// What it is for
     #[arg(long, value_name = "TYPE", value_parser = ["application", "user", "system"], help_heading = "Settings")]
     pub r#type: Option<String>,
+    /// Make the owner too, if there is none of that name
+    #[arg(long, requires = "owner", help_heading = "Settings")]
+    pub create_owner: bool,
     /// Say what would be made, and make nothing
     #[arg(long)]
     pub dry_run: bool,
@@ -45,6 +48,7 @@ pub(super) async fn run(session: &mut Session, args: CreateArgs) -> Outcome {
     let mut body = Map::from_iter([("name".to_owned(), json!(args.name))]);
     body.extend(args.environment.map(|word| ("environment".to_owned(), json!(word))));
     body.extend(args.r#type.map(|word| ("type".to_owned(), json!(word))));
+    body.extend(args.create_owner.then(|| ("create_owner".to_owned(), json!(true))));
     body.extend(args.settings.to_json());
     let client = session.client().await?;
     let path = with_query("/v1/keys", [("dry_run", args.dry_run.then(|| "true".to_owned()))]);
@@ -95,7 +99,10 @@ async fn grants_of(client: &Client, key: &Value) -> String {
 
 /// What is told beside a new key: its facts, two a line, and how to try it.
 fn about(key: &Value, grants: &str, out: &Output) -> String {
-    let mut facts = vec![("id", field::text(key, "/id")), ("owner", field::text(key, "/owner"))];
+    let mut facts = vec![
+        ("id", field::text(key, "/id")),
+        ("owner", field::text_or(key, "/owner_name", &field::text(key, "/owner"))),
+    ];
     facts.push(("scopes", field::texts(key, "/scopes").join(", ")));
     facts.push(("roles", field::texts(key, "/roles").join(", ")));
     let plan = field::text(key, "/plan");

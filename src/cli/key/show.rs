@@ -63,11 +63,11 @@ fn render(key: &Value, out: &Output) -> Vec<(&'static str, String)> {
         ("id", field::text(key, "/id")),
         ("uuid", field::text(key, "/uuid")),
         ("prefix", field::text(key, "/prefix")),
-        ("status", status(key)),
+        ("status", field::text(key, "/status")),
         ("description", field::text(key, "/description")),
         ("environment", field::text(key, "/environment")),
         ("type", field::text(key, "/type")),
-        ("owner", field::text(key, "/owner")),
+        ("owner", owner(key)),
         ("scopes", joined("/scopes")),
         ("roles", joined("/roles")),
         ("plan", field::text(key, "/plan")),
@@ -79,6 +79,7 @@ fn render(key: &Value, out: &Output) -> Vec<(&'static str, String)> {
         ("replaced by", field::text(key, "/rotation/replaced_by")),
         ("replaces", field::text(key, "/rotation/replaces")),
         ("last used", last_used(key, out)),
+        ("calls", calls(key)),
         ("flags", flags(key).join(", ")),
         ("tags", joined("/tags")),
         ("meta", meta(key)),
@@ -99,8 +100,21 @@ fn by(at: Option<String>, who: &str) -> String {
     }
 }
 
-fn status(key: &Value) -> String {
-    field::text(key, "/status")
+/// `acme (own_42)`.
+fn owner(key: &Value) -> String {
+    match (field::text(key, "/owner_name"), field::text(key, "/owner")) {
+        (name, id) if name.is_empty() => id,
+        (name, id) => format!("{name} ({id})"),
+    }
+}
+
+/// `1204, 7 refused`.
+fn calls(key: &Value) -> String {
+    match (field::number(key, "/usage/total"), field::number(key, "/usage/refused")) {
+        (Some(total), Some(refused)) if refused > 0 => format!("{}, {} refused", count(total), count(refused)),
+        (Some(total), _) => count(total),
+        (None, _) => String::new(),
+    }
 }
 
 fn quota(key: &Value) -> String {
@@ -180,7 +194,7 @@ mod tests {
     #[test]
     fn a_key_is_told_in_full() {
         let key = json!({"id": "key_9f3KtWq2Zc", "prefix": "argus_live_9f3KtWq2Zc", "name": "billing-prod",
-            "status": "active", "environment": "live", "type": "application", "owner": "own_42",
+            "status": "active", "environment": "live", "type": "application", "owner": "own_42", "owner_name": "acme", "usage": {"total": 1204, "refused": 7},
             "scopes": ["invoices:read", "orders:*"], "plan": "pro",
             "conditions": {"ip": {"allow": ["203.0.113.0/24"], "deny": ["203.0.113.7/32"]}, "country": {"allow": ["DE"]},
                 "time": {"days": "mon-fri", "from": "07:00", "to": "19:00", "zone": "Europe/Berlin"}},
@@ -200,7 +214,7 @@ mod tests {
              status       active\n\
              environment  live\n\
              type         application\n\
-             owner        own_42\n\
+             owner        acme (own_42)\n\
              scopes       invoices:read, orders:*\n\
              plan         pro\n\
              limits       100/min\n\
@@ -208,6 +222,7 @@ mod tests {
              only         from 203.0.113.0/24, not from 203.0.113.7/32, in DE, mon-fri 07:00–19:00 Europe/Berlin\n\
              expires      2026-12-01 00:00 (in 70 d)\n\
              last used    4 s ago from 203.0.113.9 DE on orders → 200\n\
+             calls        1204, 7 refused\n\
              flags        exposed\n\
              meta         tenant=acme\\u{1b}\n\
              created      2026-03-03 09:00 (202 d ago) by adm_ada\n"
