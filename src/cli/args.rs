@@ -17,7 +17,7 @@ const HELP_TEMPLATE: &str = "{about-with-newline}\n{before-help}{usage-heading} 
 
 /// An authenticating gateway in front of your API: who is calling, may they, how often, and why not.
 #[derive(Debug, Parser)]
-#[command(name = "argus", disable_help_subcommand = true, before_help = EXAMPLES, styles = STYLES)]
+#[command(name = "argus", version, disable_help_subcommand = true, before_help = EXAMPLES, styles = STYLES)]
 pub struct Cli {
     /// Options of every command.
     #[command(flatten)]

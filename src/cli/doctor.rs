@@ -11,7 +11,7 @@ use super::output::{Format, Paint, safe};
 use super::runtime::Runtime;
 use super::session::Session;
 use super::table::plain;
-use super::words::{count, plural, span};
+use super::words::{count, plural, span, until};
 use super::{field, health};
 use crate::config::{Loaded, Source, load};
 
@@ -23,6 +23,8 @@ Examples:
 
 /// Clocks further apart than this are worth a look.
 const CLOCK_SKEW: SignedDuration = SignedDuration::from_secs(5);
+/// A certificate that ends within this time is worth a look.
+const CERTIFICATE_SOON: SignedDuration = SignedDuration::from_hours(14 * 24);
 /// Decisions slower than this, in microseconds at the 99th percentile, are worth a look.
 const DECISION_P99_US: f64 = 1_000.0;
 
@@ -111,6 +113,7 @@ async fn ask(client: &Client, now: Timestamp, loaded: &Loaded, findings: &mut Ve
         Err(e) => findings.push(Finding::bad("store", e.message, "look at the log of the gateway for the cause")),
     }
     findings.extend(geo(&runtime.0, loaded, now));
+    findings.extend(certificates(&runtime.0, now));
     findings.extend(decisions(&runtime.0));
     let address = field::text(&runtime.0, "/admin/address");
     let address = address.parse().ok().or(loaded.config.as_ref().and_then(|c| c.admin.address));
@@ -137,7 +140,7 @@ fn configuration(loaded: &Loaded, bare: bool) -> Option<Finding> {
 
 fn gateway(runtime: &Value, now: Timestamp) -> Finding {
     let version = field::text(runtime, "/version");
-    let up = field::moment(runtime, "/started_at").map(|at| format!(", up {}", span(now.duration_since(at))));
+    let up = field::moment(runtime, "/node/started_at").map(|at| format!(", up {}", span(now.duration_since(at))));
     let listeners = match field::list(runtime, "/listeners").len() {
         0 => String::new(),
         n => format!(", {} bound", plural(n, "listener")),
@@ -156,9 +159,9 @@ fn store(runtime: &Value, health: &Value) -> Finding {
     if !error.is_empty() {
         return Finding::bad("store", error, "look at the log of the gateway for the cause");
     }
-    let mut said: Vec<String> = Vec::new();
-    said.push(field::text_or(runtime, "/store/kind", "answers"));
-    said.extend(field::number(runtime, "/store/keys").map(|n| plural(usize::try_from(n).unwrap_or(usize::MAX), "key")));
+    let mut said = vec![field::text_or(runtime, "/store/kind", "answers")];
+    let dir = field::text(runtime, "/store/dir");
+    said.extend((!dir.is_empty()).then(|| format!("in {dir}")));
     said.extend(field::number(health, "/revision").map(|n| format!("revision {}", count(n))));
     Finding::good("store", said.join(", "))
 }
@@ -178,10 +181,9 @@ fn geo(runtime: &Value, loaded: &Loaded, now: Timestamp) -> Vec<Finding> {
     let limit = loaded.config.as_ref().and_then(|c| c.geo.warn_if_older_than);
     let limit = limit.and_then(|limit| SignedDuration::try_from(limit).ok());
     let database = |database: &Value| {
-        let path = field::text(database, "/path");
+        let path = field::text(database, "/file");
         let Some(built) = field::moment(database, "/built_at") else {
-            let why = field::text_or(database, "/error", "not loaded");
-            return Finding::bad("geo db", format!("{path}: {why}"), "`[geo]` names a file in MaxMind's format");
+            return Finding::bad("geo db", format!("{path} is not loaded"), "`[geo]` names a file in MaxMind's format");
         };
         let age = now.duration_since(built);
         let detail = format!("{path} is {} old", span(age));
@@ -193,6 +195,22 @@ fn geo(runtime: &Value, loaded: &Loaded, now: Timestamp) -> Vec<Finding> {
         }
     };
     field::list(runtime, "/geo").iter().map(database).collect()
+}
+
+fn certificates(runtime: &Value, now: Timestamp) -> Vec<Finding> {
+    let certificate = |certificate: &Value| {
+        let file = field::text(certificate, "/file");
+        let ends = field::moment(certificate, "/expires_at")?;
+        let detail = format!("{file} ends {}", until(now, ends));
+        Some(if ends <= now {
+            Finding::bad("tls", format!("{file} ended {}", until(now, ends)), "renew it; it is read when it changes")
+        } else if ends.duration_since(now) <= CERTIFICATE_SOON {
+            Finding::warning("tls", detail, "renew it; it is read when it changes")
+        } else {
+            Finding::good("tls", detail)
+        })
+    };
+    field::list(runtime, "/certificates").iter().filter_map(certificate).collect()
 }
 
 fn decisions(runtime: &Value) -> Option<Finding> {

@@ -74,12 +74,14 @@ pub struct Failure {
     pub details: Vec<String>,
     /// What to do about it, as a command where there is one.
     pub hints: Vec<String>,
+    /// A text of our own that is laid out already, in place of the message.
+    pub report: Option<String>,
 }
 
 impl Failure {
     /// A failure without hints.
     pub fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Failure { exit, message: message.into(), details: Vec::new(), hints: Vec::new() }
+        Failure { exit, message: message.into(), details: Vec::new(), hints: Vec::new(), report: None }
     }
 
     /// Wrong usage.

@@ -123,7 +123,7 @@ pub async fn run(session: &mut Session, args: ExplainArgs) -> Outcome {
 }
 
 fn is_allowed(answer: &Value) -> bool {
-    field::is_true(answer, "/valid")
+    field::is_true(answer, "/allowed")
 }
 
 /// The steps, the verdict, and what would change it.
@@ -178,7 +178,7 @@ mod tests {
 
     #[test]
     fn a_refusal_is_told_step_by_step() {
-        let answer = json!({"valid": false, "code": "insufficient_scope", "status": 403, "steps": [
+        let answer = json!({"allowed": false, "code": "insufficient_scope", "status": 403, "steps": [
             {"name": "route", "outcome": "passed", "detail": "invoices", "origin": "gateway.toml:54", "us": 1.2},
             {"name": "credential", "outcome": "passed", "detail": "API key, from X-API-Key", "us": 0.2},
             {"name": "ip", "outcome": "passed", "detail": "203.0.113.9 is in 203.0.113.0/24", "us": 0.2},
@@ -200,7 +200,7 @@ To allow it:   argus key edit partner-eu --add-scope invoices:write
 Or:            let POST accept orders:read
 "
         );
-        let admitted = json!({"valid": true, "code": "ok", "steps": [], "fix": []});
+        let admitted = json!({"allowed": true, "code": "ok", "status": null, "steps": [], "fix": []});
         assert_eq!(render(&admitted, Paint::OFF), "→ let through\n");
     }
 

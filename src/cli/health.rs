@@ -78,9 +78,14 @@ fn reachable(address: SocketAddr) -> SocketAddr {
 /// Asks a probe: whether it says yes, and its words.
 pub(super) async fn ask(address: SocketAddr, path: &str) -> Result<(bool, String), Failure> {
     let client = Client::to(Server { tls: false, host: address.ip().to_string(), port: address.port() });
-    let (status, text) = timeout(DEADLINE, client.text(path)).await.map_err(|_| {
-        Failure::new(Exit::Unreachable, format!("{address} did not answer within {} s", DEADLINE.as_secs()))
-    })??;
+    let asked = timeout(DEADLINE, client.text(path)).await.unwrap_or_else(|_| {
+        let message = format!("{address} did not answer within {} s", DEADLINE.as_secs());
+        Err(Failure::new(Exit::Unreachable, message))
+    });
+    let (status, text) = asked.map_err(|mut e| {
+        e.hints = vec!["is argus running, with `[ops] address` there?".to_owned()];
+        e
+    })?;
     Ok((status.is_success(), text))
 }
 

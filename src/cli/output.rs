@@ -248,7 +248,10 @@ pub fn clap_message(error: &clap::Error, no_color: bool) {
 
 /// `error:` with its lines, then the hints.
 pub fn render_failure(failure: &Failure, paint: Paint) -> String {
-    let mut out = format!("{} {}\n", paint.bad("error:"), safe(&failure.message));
+    let mut out = match &failure.report {
+        Some(report) => format!("{}\n", report.trim_end()),
+        None => format!("{} {}\n", paint.bad("error:"), safe(&failure.message)),
+    };
     for line in &failure.details {
         out.push_str(&format!("  {}\n", safe(line)));
     }

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::args::Global;
 use super::exit::{Exit, Failure, Outcome};
-use crate::app::{self, RunOptions};
+use crate::app::{self, RunError, RunOptions};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -44,10 +44,31 @@ pub fn run(global: &Global, args: RunArgs) -> Outcome {
         ],
     )?;
     let RunArgs { config, upstream, listen } = args;
-    app::run(RunOptions { config, upstream, listen }).map(|()| Exit::Done).map_err(|e| Failure {
-        exit: Exit::Other(e.exit),
-        message: e.message,
-        details: Vec::new(),
-        hints: e.hint.into_iter().collect(),
-    })
+    app::run(RunOptions { config, upstream, listen }).map(|()| Exit::Done).map_err(failure)
+}
+
+fn failure(e: RunError) -> Failure {
+    // All problems of a configuration come as a text that is laid out already.
+    let laid_out = e.message.contains('\n');
+    let (message, report) = if laid_out { (String::new(), Some(e.message)) } else { (e.message, None) };
+    Failure { exit: Exit::Other(e.exit), message, details: Vec::new(), hints: e.hint.into_iter().collect(), report }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::output::{Paint, render_failure};
+
+    #[test]
+    fn problems_of_a_configuration_are_told_as_they_are_laid_out() {
+        let error = |message: &str, hint: Option<&str>, exit| {
+            let failure = failure(RunError { message: message.to_owned(), hint: hint.map(str::to_owned), exit });
+            (failure.exit.code(), render_failure(&failure, Paint::OFF))
+        };
+        assert_eq!(error("error[C101]: x\n  ^ y\n", None, 2), (2, "error[C101]: x\n  ^ y\n".to_owned()));
+        assert_eq!(
+            error("port 8080 is taken", Some("--listen :8081"), 78),
+            (78, "error: port 8080 is taken\n  hint: --listen :8081\n".to_owned())
+        );
+    }
 }

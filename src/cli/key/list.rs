@@ -190,7 +190,9 @@ fn conditions(key: &Value) -> String {
 }
 
 fn quota(key: &Value) -> String {
-    match (field::number(key, "/quota/used"), field::number(key, "/quota/units")) {
+    let quota = field::list(key, "/counters").iter().find(|counter| field::text(counter, "/kind") == "quota");
+    let number = |pointer: &str| quota.and_then(|quota| field::number(quota, pointer));
+    match (number("/used"), number("/units")) {
         (Some(used), Some(units)) => bar(used, units),
         _ => "–".to_owned(),
     }
@@ -220,7 +222,7 @@ mod tests {
         let mut listing = Listing::new("2026-09-21T13:33:20Z".parse().unwrap());
         listing.add(&json!({"name": "billing-prod", "prefix": "argus_live_9f3KtWq2Zc", "scopes": ["invoices:read"],
             "conditions": {"ip": {"allow": ["203.0.113.0/24"]}}, "plan": "pro", "status": "active",
-            "quota": {"units": 100, "used": 85}, "last_used": {"at": "2026-09-21T13:33:16Z"},
+            "counters": [{"kind": "rate", "units": 9, "used": 1}, {"kind": "quota", "units": 100, "used": 85}], "last_used": {"at": "2026-09-21T13:33:16Z"},
             "expires_at": "2026-12-12T14:00:00Z", "created_at": "2026-01-01T00:00:00Z"}));
         listing.add(&json!({"name": "mobile-app", "prefix": "argus_live_P0aa81LmQe", "scopes": ["a:b", "c:d", "e:f"],
             "roles": ["billing"], "conditions": {"country": {"allow": ["DE", "FR"]}, "time": [{"days": "mon"}]},

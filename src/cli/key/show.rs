@@ -73,6 +73,7 @@ fn render(key: &Value, out: &Output) -> Vec<(&'static str, String)> {
         ("plan", field::text(key, "/plan")),
         ("limits", field::list(key, "/limits").iter().map(|l| field::text(l, "/rate")).collect::<Vec<_>>().join(", ")),
         ("quota", quota(key)),
+        ("used", used(key)),
         ("only", conditions(key).join(", ")),
         ("not before", moment("/not_before").unwrap_or_default()),
         ("expires", moment("/expires_at").unwrap_or_else(|| "never".to_owned())),
@@ -119,12 +120,16 @@ fn calls(key: &Value) -> String {
 
 fn quota(key: &Value) -> String {
     let Some(units) = field::number(key, "/quota/units") else { return String::new() };
-    let every = field::text(key, "/quota/every");
-    let per = if every.is_empty() { String::new() } else { format!("/{every}") };
-    match field::number(key, "/quota/used") {
-        Some(used) => format!("{} of {}{per} used", count(used), count(units)),
-        None => format!("{}{per}", count(units)),
-    }
+    format!("{}/{}", count(units), field::text(key, "/quota/every"))
+}
+
+/// What is taken from each limit it meets: `month 517 887 of 2 000 000`.
+fn used(key: &Value) -> String {
+    let counter = |counter: &Value| {
+        let number = |pointer: &str| count(field::number(counter, pointer).unwrap_or(0));
+        format!("{} {} of {}", field::text(counter, "/name"), number("/used"), number("/units"))
+    };
+    field::list(key, "/counters").iter().map(counter).collect::<Vec<_>>().join(", ")
 }
 
 fn last_used(key: &Value, out: &Output) -> String {
@@ -198,7 +203,8 @@ mod tests {
             "scopes": ["invoices:read", "orders:*"], "plan": "pro",
             "conditions": {"ip": {"allow": ["203.0.113.0/24"], "deny": ["203.0.113.7/32"]}, "country": {"allow": ["DE"]},
                 "time": {"days": "mon-fri", "from": "07:00", "to": "19:00", "zone": "Europe/Berlin"}},
-            "limits": [{"rate": "100/min"}], "quota": {"units": 2_000_000, "every": "month", "used": 517_887},
+            "limits": [{"rate": "100/min"}], "quota": {"units": 2_000_000, "every": "month"},
+            "counters": [{"name": "month", "kind": "quota", "units": 2_000_000, "used": 517_887}],
             "expires_at": "2026-12-01T00:00:00Z",
             "last_used": {"at": "2026-09-21T13:33:16Z", "ip": "203.0.113.9", "country": "DE", "route": "orders", "status": 200},
             "flags": {"exposed": true, "weak": false}, "meta": {"tenant": "acme\u{1b}"},
@@ -218,7 +224,8 @@ mod tests {
              scopes       invoices:read, orders:*\n\
              plan         pro\n\
              limits       100/min\n\
-             quota        517 887 of 2 000 000/month used\n\
+             quota        2 000 000/month\n\
+             used         month 517 887 of 2 000 000\n\
              only         from 203.0.113.0/24, not from 203.0.113.7/32, in DE, mon-fri 07:00–19:00 Europe/Berlin\n\
              expires      2026-12-01 00:00 (in 70 d)\n\
              last used    4 s ago from 203.0.113.9 DE on orders → 200\n\
