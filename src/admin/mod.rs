@@ -4,7 +4,7 @@
 //! was sent, `problem` says what is wrong with it; `idempotency`, `etag` and `list` are manners that all operations
 //! share; `serve` holds the connections. Every change goes through [`Services::commit`], with its audit record.
 //!
-//! What the rest of the process must do for the admin side is asked through two small traits, [`Control`] and [`Live`].
+//! What the rest of the process must do for the admin side is asked through two small traits, [`Control`] and [`PendingUsage`].
 
 pub mod auth;
 pub mod call;
@@ -32,11 +32,12 @@ use crate::admission::Engine;
 use crate::model::audit::{AuditDraft, Target};
 use crate::model::clock::Clock;
 use crate::model::secret::KeyDigest;
+use crate::record::decisions::Decisions;
 use crate::snapshot::Current;
 use crate::snapshot::refresh::Mutator;
 use crate::store::{Change, Committed, Store};
 
-pub use ports::{ConfigProblems, Control, Decision, Live, ReloadReport};
+pub use ports::{ConfigProblems, Control, PendingUsage, ReloadReport};
 pub use problem::Problem;
 
 /// Everything the operations need.
@@ -53,8 +54,10 @@ pub struct Services {
     pub clock: Arc<dyn Clock>,
     /// The rest of the process.
     pub control: Arc<dyn Control>,
-    /// What happens now.
-    pub live: Arc<dyn Live>,
+    /// What was decided lately.
+    pub decisions: Arc<Decisions>,
+    /// What was counted lately.
+    pub usage: Arc<dyn PendingUsage>,
     /// Digest of the admin key, where the configuration names none.
     pub admin_key: KeyDigest,
     /// Wrong admin keys.

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tokio::sync::broadcast;
 
 use crate::model::id::KeyId;
 pub use crate::record::decisions::DecisionLine as Decision;
@@ -48,12 +47,8 @@ pub trait Control: Send + Sync + 'static {
     fn flush_cache(&self, key: Option<KeyId>) -> u64;
 }
 
-/// What happens now.
-pub trait Live: Send + Sync + 'static {
-    /// The last decisions kept, oldest first.
-    fn recent(&self) -> Vec<Decision>;
-    /// Decisions from now on. Bounded: a slow reader loses the oldest and is told how many.
-    fn subscribe(&self) -> broadcast::Receiver<Decision>;
-    /// What has been counted for these keys and is not in the store yet.
-    fn pending_usage(&self, keys: &[KeyId]) -> BTreeMap<KeyId, KeyUsage>;
+/// What workers have counted and the store does not know yet.
+pub trait PendingUsage: Send + Sync + 'static {
+    /// What has been counted for these keys since it was last written to the store; keys without any are absent.
+    fn pending(&self, keys: &[KeyId]) -> BTreeMap<KeyId, KeyUsage>;
 }

@@ -9,7 +9,7 @@ pub fn key() -> Value {
         "prefix": "argus_live_9f3KtWq2Zc", "name": "billing-prod", "description": "nightly invoices", "status": "active",
         "environment": "live", "type": "application", "owner": "own_9f3KtWq2Zc", "owner_name": "acme",
         "scopes": ["invoices:read"], "roles": ["billing"], "plan": "pro",
-        "conditions": {"ip": {"allow": ["203.0.113.0/24"], "deny": []}}, "condition_names": [], "limits": [], "quota": null,
+        "conditions": {"ip": {"allow": ["203.0.113.0/24"], "deny": []}}, "condition_names": [], "limits": [], "quota": {"units": 2_000_000, "every": "month", "of": "plan", "used": 517_887, "resets_at": "2026-10-01T00:00:00Z"},
         "not_before": null, "expires_at": "2026-12-20T13:33:20Z",
         "rotation": {"replaced_by": null, "replaces": null},
         "last_used": {"at": "2026-09-21T13:33:16Z", "ip": "203.0.113.9", "country": "DE", "route": "orders", "status": 200},
@@ -123,7 +123,7 @@ pub fn decision() -> Value {
 /// An explanation.
 pub fn explanation() -> Value {
     json!({
-        "object": "explanation", "allowed": false, "status": 403, "code": "insufficient_scope",
+        "object": "explanation", "valid": false, "status": 403, "code": "insufficient_scope",
         "detail": "This key may not POST to /v1/invoices. It needs the scope invoices:write.",
         "steps": [
             {"name": "route", "outcome": "passed", "detail": "invoices", "origin": "gateway.toml:54", "us": 1.2},

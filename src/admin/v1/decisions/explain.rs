@@ -21,7 +21,7 @@ pub struct ExplainAnswer {
     /// `explanation`.
     pub object: &'static str,
     /// Whether it would be admitted.
-    pub allowed: bool,
+    pub valid: bool,
     /// What it would be answered with by the gateway; null if the upstream would answer.
     pub status: Option<u16>,
     /// `ok`, or why it would be refused.
@@ -87,7 +87,7 @@ pub async fn explain(
     let refusal: Option<Refusal> = explained.refusal.map(|refusal| *refusal);
     let answer = ExplainAnswer {
         object: "explanation",
-        allowed: refusal.is_none(),
+        valid: refusal.is_none(),
         status: refusal.as_ref().map(|r| r.reason.status().as_u16()),
         code: refusal.as_ref().map_or("ok", |r| r.reason.code()),
         detail: refusal.as_ref().map(|r| r.detail.to_string()),

@@ -45,16 +45,13 @@ pub async fn list_requests(
         }
         None => None,
     };
+    // The ring gives its newest; those after the cursor are among all it has.
+    let most = if before.is_some() { usize::MAX } else { page.limit + 1 };
+    let mut found = services.decisions.recent(0, most, |line| filter.passes(line));
+    found.retain(|decision| before.is_none_or(|before| decision.seq < before));
+    let more = found.len() > page.limit;
     let mut rows: Vec<(u64, Value)> = Vec::new();
-    let mut more = false;
-    for decision in services.live.recent().iter().rev() {
-        if before.is_some_and(|before| decision.seq >= before) || !filter.passes(&decision.json) {
-            continue;
-        }
-        if rows.len() == page.limit {
-            more = true;
-            break;
-        }
+    for decision in found.iter().rev().take(page.limit) {
         let mut value: Value = serde_json::from_str(&decision.json).unwrap_or(Value::Null);
         if let Value::Object(map) = &mut value {
             map.insert("seq".to_owned(), decision.seq.into());

@@ -17,8 +17,8 @@ use tokio::sync::broadcast::error::RecvError;
 use super::filter::Filter;
 use crate::admin::Shared;
 use crate::admin::input::Params;
-use crate::admin::ports::Decision;
 use crate::admin::problem::Problem;
+use crate::record::decisions::DecisionLine;
 
 /// Streams open at once.
 pub const STREAMS_MAX: usize = 32;
@@ -69,9 +69,9 @@ pub async fn stream(
         .header(header::RETRY_AFTER, HeaderValue::from_static("5")));
     };
     // Subscribed before the past is read, so that nothing falls between the two.
-    let receiver = services.live.subscribe();
+    let receiver = services.decisions.subscribe();
     let past = match since {
-        Some(since) => services.live.recent().into_iter().filter(|d| d.seq > since).collect(),
+        Some(since) => services.decisions.recent(since, usize::MAX, |_| true).into(),
         None => VecDeque::new(),
     };
     let reader = Reader { past, receiver, filter, last: since, _permit: permit };
@@ -85,8 +85,8 @@ pub async fn stream(
 }
 
 struct Reader {
-    past: VecDeque<Decision>,
-    receiver: Receiver<Decision>,
+    past: VecDeque<DecisionLine>,
+    receiver: Receiver<DecisionLine>,
     filter: Filter,
     last: Option<u64>,
     _permit: OwnedSemaphorePermit,
@@ -118,7 +118,7 @@ impl Reader {
         }
     }
 
-    fn event(&mut self, decision: &Decision) -> Option<String> {
+    fn event(&mut self, decision: &DecisionLine) -> Option<String> {
         if self.last.is_some_and(|last| decision.seq <= last) {
             return None;
         }

@@ -13,7 +13,7 @@ use crate::limits::LimitState;
 use crate::model::condition::ConditionText;
 use crate::model::id::{KeyId, Name, OwnerId};
 use crate::model::key::{Key, KeyStatus, KeyType, Revocation};
-use crate::model::limit::{LimitKind, LimitText, QuotaText};
+use crate::model::limit::{LimitKind, LimitText};
 use crate::model::scope::Scope;
 use crate::snapshot::{Access, BoundLimit};
 use crate::store::{KeyUsage, LastUse};
@@ -65,8 +65,8 @@ pub struct KeyObject {
     pub condition_names: Vec<Name>,
     /// Its own limits, in place of the plan's rates.
     pub limits: Vec<LimitText>,
-    /// Its own quota, in place of the plan's.
-    pub quota: Option<QuotaText>,
+    /// Its quota, its own or its plan's, and how far it is used up.
+    pub quota: Option<QuotaObject>,
     /// Not valid before.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub not_before: Option<Timestamp>,
@@ -159,6 +159,35 @@ impl Counter {
     }
 }
 
+/// A quota, and how far it is used up.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+#[schema(as = KeyQuota)]
+pub struct QuotaObject {
+    /// Units per period.
+    pub units: u64,
+    /// The period.
+    #[schema(examples("month"))]
+    pub every: String,
+    /// `key` if it is the key's own, `plan` if it is its plan's.
+    #[schema(examples("plan"))]
+    pub of: &'static str,
+    /// Units taken in this period.
+    pub used: u64,
+    /// When the next period begins; null while nothing is used.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub resets_at: Option<Timestamp>,
+}
+
+impl QuotaObject {
+    fn of(key: &Key, counters: &[Counter]) -> Option<Self> {
+        let counter = counters.iter().find(|counter| counter.kind == "quota")?;
+        let (_, every) = counter.limit.split_once('/')?;
+        let of = if key.quota.is_some() { "key" } else { "plan" };
+        let (units, used) = (counter.units, counter.used);
+        Some(QuotaObject { units, every: every.to_owned(), of, used, resets_at: counter.resets_at })
+    }
+}
+
 /// How often a key was used.
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct CallCounts {
@@ -189,7 +218,7 @@ pub async fn one(services: &Shared, key: &Key) -> Result<KeyObject, Problem> {
 pub async fn many(services: &Shared, keys: &[Key]) -> Result<Vec<KeyObject>, Problem> {
     let ids: Vec<KeyId> = keys.iter().map(|k| k.id).collect();
     let mut usage = services.store.key_usage(&ids).await?;
-    for (id, pending) in services.live.pending_usage(&ids) {
+    for (id, pending) in services.usage.pending(&ids) {
         add(usage.entry(id).or_default(), pending);
     }
     let owners: BTreeSet<&OwnerId> = keys.iter().filter_map(|k| k.owner.as_ref()).collect();
@@ -244,7 +273,7 @@ fn show(key: &Key, usage: KeyUsage, counters: Vec<Counter>, owner_name: Option<S
         conditions: key.conditions.clone(),
         condition_names: key.condition_names.clone(),
         limits: key.limits.clone(),
-        quota: key.quota.clone(),
+        quota: QuotaObject::of(key, &counters),
         not_before: key.not_before,
         expires_at: key.expires_at,
         rotation: Rotation { replaced_by: key.replaced_by, replaces: key.replaces },
