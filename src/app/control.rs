@@ -7,18 +7,17 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use tokio::sync::{Notify, broadcast};
+use tokio::sync::Notify;
 
 use super::listeners::Listeners;
 use super::ops::Health;
 use super::reload::{Reloader, environment};
 use super::usage::UsageFlush;
-use crate::admin::{ConfigProblems, Control, Decision, Live, ReloadReport};
+use crate::admin::{ConfigProblems, Control, PendingUsage, ReloadReport};
 use crate::config::{self, Severity, Source};
 use crate::geo::GeoDbs;
 use crate::model::clock::Clock;
 use crate::model::id::KeyId;
-use crate::record::decisions::Decisions;
 use crate::snapshot::Current;
 use crate::snapshot::key_cache::KeyCache;
 use crate::store::KeyUsage;
@@ -202,26 +201,16 @@ fn route(route: &crate::model::route::Route) -> Value {
     })
 }
 
-/// What happens now, as the admin side sees it.
-pub struct ProcessLive {
-    /// The stream of decisions.
-    pub decisions: Arc<Decisions>,
-    /// Usage not stored yet.
+/// Usage not stored yet, as the admin side sees it.
+pub struct NotStoredYet {
+    /// Usage on its way.
     pub usage: Arc<UsageFlush>,
     /// The clock.
     pub clock: Arc<dyn Clock>,
 }
 
-impl Live for ProcessLive {
-    fn recent(&self) -> Vec<Decision> {
-        self.decisions.recent(0, usize::MAX, |_| true)
-    }
-
-    fn subscribe(&self) -> broadcast::Receiver<Decision> {
-        self.decisions.subscribe()
-    }
-
-    fn pending_usage(&self, keys: &[KeyId]) -> BTreeMap<KeyId, KeyUsage> {
+impl PendingUsage for NotStoredYet {
+    fn pending(&self, keys: &[KeyId]) -> BTreeMap<KeyId, KeyUsage> {
         self.usage.pending(keys, self.clock.now().wall)
     }
 }

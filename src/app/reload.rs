@@ -8,7 +8,7 @@ use tokio::sync::{Mutex, watch};
 
 use super::listeners::Listeners;
 use super::readings::ReloadCounts;
-use crate::config::{self, Config, Loaded, Source};
+use crate::config::{self, Config, Loaded, Shown, Source};
 use crate::geo::GeoDbs;
 use crate::model::clock::Clock;
 use crate::proxy::worker::check_upstreams;
@@ -44,8 +44,8 @@ pub struct Reloader {
     log: LogHandle,
     clock: Arc<dyn Clock>,
     counts: Arc<ReloadCounts>,
-    /// The last configuration read, for those who show it.
-    loaded: Mutex<Loaded>,
+    /// Every value in force with its origin. Its lock lets one reload run at a time.
+    shown: Mutex<Vec<Shown>>,
     watched: watch::Sender<Vec<PathBuf>>,
 }
 
@@ -65,8 +65,10 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// What is counted.
     pub counts: Arc<ReloadCounts>,
-    /// The configuration of the start, without its `config`.
-    pub loaded: Loaded,
+    /// Every value of the start's configuration.
+    pub shown: Vec<Shown>,
+    /// Files to watch.
+    pub watched: Vec<PathBuf>,
 }
 
 /// Reads a variable of the environment.
@@ -77,7 +79,7 @@ pub fn environment(name: &str) -> Option<String> {
 impl Reloader {
     /// A reloader for what was started.
     pub fn new(parts: Parts) -> Self {
-        let watched = watch::Sender::new(parts.loaded.watched_paths().to_vec());
+        let watched = watch::Sender::new(parts.watched);
         parts.counts.last_success.store(parts.clock.now().wall.as_second(), Ordering::Relaxed);
         Reloader {
             source: parts.source,
@@ -87,7 +89,7 @@ impl Reloader {
             log: parts.log,
             clock: parts.clock,
             counts: parts.counts,
-            loaded: Mutex::new(parts.loaded),
+            shown: Mutex::new(parts.shown),
             watched,
         }
     }
@@ -98,8 +100,8 @@ impl Reloader {
     }
 
     /// Every value in force with its origin.
-    pub async fn shown(&self) -> Vec<config::Shown> {
-        self.loaded.lock().await.shown.clone()
+    pub async fn shown(&self) -> Vec<Shown> {
+        self.shown.lock().await.clone()
     }
 
     /// Reads the configuration and puts it in force.
@@ -108,11 +110,11 @@ impl Reloader {
     /// When anything is wrong with it; what was in force then still is.
     pub async fn reload(&self) -> Result<Reloaded, NotReloaded> {
         // Held to the end, so that two reloads do not overtake each other.
-        let mut kept = self.loaded.lock().await;
+        let mut shown = self.shown.lock().await;
         let source = self.source.clone();
         let read = tokio::task::spawn_blocking(move || config::load(&source, &environment)).await;
         let result = match read {
-            Ok(loaded) => self.put_in_force(loaded, &mut kept).await,
+            Ok(loaded) => self.put_in_force(loaded, &mut shown).await,
             Err(error) => Err(NotReloaded::plain(format!("the configuration could not be read: {error}"))),
         };
         match &result {
@@ -134,7 +136,8 @@ impl Reloader {
         result
     }
 
-    async fn put_in_force(&self, mut loaded: Loaded, kept: &mut Loaded) -> Result<Reloaded, NotReloaded> {
+    async fn put_in_force(&self, mut loaded: Loaded, shown: &mut Vec<Shown>) -> Result<Reloaded, NotReloaded> {
+        let next = loaded.shown();
         let Some(config) = loaded.config.take() else {
             // What was read is watched all the same: the file that mends it may be a new one.
             self.watched.send_replace(loaded.watched_paths().to_vec());
@@ -165,7 +168,7 @@ impl Reloader {
             warnings.push(error.to_string());
         }
         self.watched.send_replace(loaded.watched_paths().to_vec());
-        *kept = loaded;
+        *shown = next;
         Ok(Reloaded { generation, files, warnings })
     }
 }

@@ -2,6 +2,7 @@
 
 use std::io::IsTerminal;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use super::clock::SystemClock;
-use super::control::{ProcessControl, ProcessLive};
+use super::control::{NotStoredYet, ProcessControl};
 use super::listeners::Listeners;
 use super::ops::{self, Health};
 use super::periodic::Periodic;
@@ -21,7 +22,7 @@ use super::usage::UsageFlush;
 use super::{RunError, RunOptions, banner, first_run, stop, watch};
 use crate::admin;
 use crate::admission::{Engine, EngineParts};
-use crate::config::{self, Config, Loaded, LogFormat, Source};
+use crate::config::{self, Config, LogFormat, Shown, Source};
 use crate::geo::GeoDbs;
 use crate::limits::KeptCounter;
 use crate::limits::embedded::EmbeddedCounters;
@@ -56,6 +57,7 @@ pub fn run(options: RunOptions) -> Result<(), RunError> {
         (None, None) => Source::Search,
     };
     let mut loaded = config::load(&source, &environment);
+    let shown = loaded.shown();
     let Some(config) = loaded.config.take() else {
         let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
         return Err(RunError::config(loaded.problems.render(colour)));
@@ -82,7 +84,7 @@ pub fn run(options: RunOptions) -> Result<(), RunError> {
         .enable_all()
         .build()
         .map_err(|e| RunError::start(format!("no threads: {e}"), "raise the limit of processes of this user"))?;
-    let ended = runtime.block_on(serve(source, loaded, config, log));
+    let ended = runtime.block_on(serve(source, (shown, loaded.watched_paths().to_vec()), config, log));
     runtime.shutdown_timeout(Duration::from_secs(2));
     ended
 }
@@ -113,7 +115,12 @@ pub struct Running {
     pub quick_drain: bool,
 }
 
-async fn serve(source: Source, loaded: Loaded, config: Config, log: LogHandle) -> Result<(), RunError> {
+async fn serve(
+    source: Source,
+    (shown, watched): (Vec<Shown>, Vec<PathBuf>),
+    config: Config,
+    log: LogHandle,
+) -> Result<(), RunError> {
     let from_command_line = matches!(source, Source::CommandLine { .. });
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let started = clock.now();
@@ -159,7 +166,8 @@ async fn serve(source: Source, loaded: Loaded, config: Config, log: LogHandle) -
         log,
         clock: Arc::clone(&clock),
         counts: Arc::clone(&counts),
-        loaded,
+        shown,
+        watched,
     }));
     let usage = Arc::new(UsageFlush::new(Arc::clone(&recorder), Arc::clone(&store)));
     let decisions = Arc::new(Decisions::default());
@@ -187,7 +195,7 @@ async fn serve(source: Source, loaded: Loaded, config: Config, log: LogHandle) -
         clock: Arc::clone(&clock),
         started: started.wall,
     };
-    let live = ProcessLive { decisions: Arc::clone(&decisions), usage: Arc::clone(&usage), clock: Arc::clone(&clock) };
+    let pending = NotStoredYet { usage: Arc::clone(&usage), clock: Arc::clone(&clock) };
     let admin_key = first_run::admin_key(&config).map_err(|e| {
         let dir = config.store.dir.display();
         RunError::start(format!("the admin key in {dir} cannot be used: {e}"), "give this user the directory")
@@ -199,7 +207,8 @@ async fn serve(source: Source, loaded: Loaded, config: Config, log: LogHandle) -
         current: Arc::clone(&current),
         clock: Arc::clone(&clock),
         control: Arc::new(control),
-        live: Arc::new(live),
+        decisions: Arc::clone(&decisions),
+        usage: Arc::new(pending),
         admin_key,
         failures: Default::default(),
         running: Default::default(),

@@ -72,16 +72,16 @@ fn plain_row(problem: &Value) -> Vec<String> {
 fn show(session: &mut Session, loaded: &Loaded) -> Result<(), super::exit::Failure> {
     match session.out.format {
         Format::Json => {
-            let list = loaded.shown.iter().map(|s| json!({"field": s.field, "value": s.value, "from": s.from}));
+            let list = loaded.shown().into_iter().map(|s| json!({"field": s.field, "value": s.value, "from": s.from}));
             session.out.json(&list.collect())
         }
         Format::Plain => {
-            let rows = loaded.shown.iter().map(|s| vec![s.field.clone(), s.value.clone(), s.from.clone()]);
+            let rows = loaded.shown().into_iter().map(|s| vec![s.field.clone(), s.value.clone(), s.from.clone()]);
             let rows: Vec<Vec<String>> = rows.collect();
             session.out.result(&plain(rows.iter().map(Vec::as_slice)))
         }
         Format::Human => {
-            let settings = loaded.shown.iter().map(|s| Setting {
+            let settings = loaded.shown().into_iter().map(|s| Setting {
                 field: s.field.clone(),
                 value: s.value.clone(),
                 from: s.from.clone(),

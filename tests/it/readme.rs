@@ -93,7 +93,8 @@ impl Session {
             return;
         }
         let seen = self.shell.run(&typed);
-        self.compare(step, &seen).unwrap_or_else(|problem| panic!("{problem}\nall that was seen:\n{}", seen.join("\n")));
+        self.compare(step, &seen)
+            .unwrap_or_else(|problem| panic!("{problem}\nall that was seen:\n{}", seen.join("\n")));
     }
 
     /// Starts the gateway, in place of one that runs: Ctrl-C comes before it.
@@ -152,7 +153,9 @@ impl Session {
             self.keys.sort_by_key(|(said, _)| std::cmp::Reverse(said.len()));
         }
         match seen.next() {
-            Some(more) => Err(format!("README line {}: `{}`\nshows nothing more\n seen {more:?}", step.line, step.typed)),
+            Some(more) => {
+                Err(format!("README line {}: `{}`\nshows nothing more\n seen {more:?}", step.line, step.typed))
+            }
             None => Ok(()),
         }
     }
@@ -171,7 +174,8 @@ impl Session {
             shown = &shown[at..];
             if key == Some(at) {
                 let whole = shown[SHORT..].starts_with("_…");
-                let (said, length) = if whole { (&shown[..SHORT + "_…".len()], WHOLE) } else { (&shown[..SHORT], SHORT) };
+                let (said, length) =
+                    if whole { (&shown[..SHORT + "_…".len()], WHOLE) } else { (&shown[..SHORT], SHORT) };
                 let found = line.get(..length).filter(|key| is_key(key))?;
                 match self.keys.iter().find(|(known, _)| known == said) {
                     Some((_, meant)) if meant != found => return None,
@@ -254,7 +258,8 @@ impl Shell {
         writeln!(self.input, "{typed}\necho; echo '{}'", Shell::END).unwrap();
         let mut seen = Vec::new();
         loop {
-            let line = self.lines.recv_timeout(LIMIT).unwrap_or_else(|_| panic!("`{typed}` printed {seen:?} and hangs"));
+            let line =
+                self.lines.recv_timeout(LIMIT).unwrap_or_else(|_| panic!("`{typed}` printed {seen:?} and hangs"));
             if line == Shell::END {
                 return seen;
             }
