@@ -116,9 +116,31 @@ impl Reason {
     }
 }
 
+/// The reference of all reasons, as `docs/reasons.md` holds it.
+pub fn reference() -> String {
+    let mut out = String::from(
+        "# Reasons\n\nWhy Argus itself answered with a status of 400 or more. The code is in the body (`code`), in `Proxy-Status`, in the \
+         access log, in\n`argus_decisions_total` and in what the CLI prints. It is stable for ever. Steps are taken in this order, and the \
+         first that fails answers.\n\n| code | status | meaning |\n| --- | --- | --- |\n",
+    );
+    for reason in Reason::ALL {
+        out.push_str(&format!("| `{}` | {} | {} |\n", reason.code(), reason.status().as_u16(), reason.meaning()));
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_reference_is_what_the_repository_holds() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/reasons.md");
+        if std::env::var_os("ARGUS_WRITE_DOCS").is_some() {
+            std::fs::write(path, reference()).unwrap();
+        }
+        assert_eq!(std::fs::read_to_string(path).unwrap(), reference(), "run the test with ARGUS_WRITE_DOCS=1");
+    }
 
     #[test]
     fn codes_are_unique_and_read_back() {
