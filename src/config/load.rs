@@ -92,16 +92,17 @@ pub fn load(source: &Source, env: Environment<'_>) -> Loaded {
     let mut reading =
         Reading { root: Node::empty(NOWHERE), problems: Problems::default(), files: Vec::new(), watched: Vec::new() };
     reading.read(source, env);
+    overrides::apply(&mut reading.root, env, &mut reading.problems.sources);
+    reading.options(source);
     let Reading { mut root, mut problems, files, mut watched } = reading;
     problems.files = files.len().max(usize::from(matches!(source, Source::Text { .. })));
-    overrides::apply(&mut root, env, &mut problems.sources);
     unsupported::refuse(&mut root, &mut problems);
     expand::expand_all(&mut root, env, &mut problems);
     unsupported::refuse(&mut root, &mut problems);
     let tree = root.clone();
     let (mut config, mut start_notes) = (None, Vec::new());
     if let Some(written) = read::read::<Written>(&mut root, &mut problems)
-        && !problems.has_syntax_errors()
+        && !problems.has_unread()
     {
         let resolved = resolve::resolve(&written, &root, env, &mut problems);
         watched.extend(resolved.watched);
@@ -169,19 +170,27 @@ impl Reading {
             },
             Source::File(path) => self.file_and_beside(path),
             Source::Text { name, text } => self.text(name.as_str().into(), PathBuf::new(), text.as_str().into()),
-            Source::CommandLine { upstream, listen } => {
-                let option = |problems: &mut Problems, name: &str| {
-                    let source = problems.sources.add(Origin::Option(name.into()));
-                    Place { source, start: 0, end: 0 }
-                };
-                let at = option(&mut self.problems, "--upstream");
+            Source::CommandLine { upstream, .. } => {
+                let at = self.option("--upstream");
                 for (field, text) in [("upstream", upstream.as_str()), ("auth", "api_key"), ("paths", "/*")] {
                     overrides::put(&mut self.root, &format!("routes.api.{field}"), text.to_owned(), at);
                 }
-                let at = option(&mut self.problems, "--listen");
-                overrides::put(&mut self.root, "listen", listen.clone().unwrap_or_else(|| ":8080".into()), at);
+                overrides::put(&mut self.root, "listen", ":8080".to_owned(), at);
             }
         }
+    }
+
+    /// What comes before the environment.
+    fn options(&mut self, source: &Source) {
+        if let Source::CommandLine { listen: Some(listen), .. } = source {
+            let at = self.option("--listen");
+            overrides::put(&mut self.root, "listen", listen.clone(), at);
+        }
+    }
+
+    fn option(&mut self, name: &str) -> Place {
+        let source = self.problems.sources.add(Origin::Option(name.into()));
+        Place { source, start: 0, end: 0 }
     }
 
     /// The file, then `conf.d/*.toml` beside it in the order of their names.
@@ -189,13 +198,19 @@ impl Reading {
         self.file(path);
         let beside = path.parent().unwrap_or(Path::new("")).join("conf.d");
         self.watched.push(beside.clone());
-        let Ok(entries) = std::fs::read_dir(if beside.is_absolute() { beside } else { Path::new(".").join(beside) })
-        else {
-            return;
+        // An empty parent is the working directory, which `read_dir` wants to be named.
+        let entries = match std::fs::read_dir(Path::new(".").join(&beside)) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return,
+            Err(error) => {
+                let message = format!("{} cannot be read: {}", beside.display(), reason(&error));
+                self.problems.error(Code::File, Vec::new(), message);
+                return;
+            }
         };
         let mut paths: Vec<PathBuf> = entries
             .filter_map(Result::ok)
-            .map(|entry| path.parent().unwrap_or(Path::new("")).join("conf.d").join(entry.file_name()))
+            .map(|entry| beside.join(entry.file_name()))
             .filter(|p| p.extension().is_some_and(|e| e == "toml") && !hidden(p))
             .collect();
         paths.sort();

@@ -175,15 +175,15 @@ pub struct Problems {
     list: Vec<Problem>,
     pub(super) sources: Sources,
     pub(super) files: usize,
-    /// Errors that were not told any more.
-    untold: usize,
+    /// Whether there are errors that were not told any more.
+    more: bool,
 }
 
 impl Problems {
-    /// Takes one in. Beyond [`PROBLEMS_MAX`] the last one is overwritten, and counted.
+    /// Takes one in. Beyond [`PROBLEMS_MAX`] the last one is overwritten.
     fn push(&mut self, problem: Problem) -> &mut Problem {
         if self.list.len() >= PROBLEMS_MAX {
-            self.untold += 1;
+            self.more = true;
             self.list.truncate(PROBLEMS_MAX - 1);
         }
         self.list.push(problem);
@@ -248,8 +248,10 @@ impl Problems {
         self.list.iter().any(|p| p.severity == Severity::Error && p.path.starts_with(path))
     }
 
-    pub(super) fn is_full(&self) -> bool {
-        self.list.len() >= PROBLEMS_MAX
+    /// Whether no more can be told. Who asks stops looking then, so there may be more.
+    pub(super) fn is_full(&mut self) -> bool {
+        self.more |= self.list.len() >= PROBLEMS_MAX;
+        self.more
     }
 
     /// Where the text is not TOML, what is missing elsewhere may be missing because of that, and so may whatever is
@@ -265,9 +267,9 @@ impl Problems {
         self.list = kept;
     }
 
-    /// Whether a text was not TOML.
-    pub(super) fn has_syntax_errors(&self) -> bool {
-        self.list.iter().any(|p| p.code == Code::Syntax)
+    /// Whether a file, or a part of one, could not be read: what is missing then may only not have been seen.
+    pub(super) fn has_unread(&self) -> bool {
+        self.list.iter().any(|p| matches!(p.code, Code::File | Code::Syntax))
     }
 
     /// Puts errors and warnings in the order of the text, and what follows from an error right after it.
@@ -305,7 +307,7 @@ impl Problems {
 
     /// How many errors there are.
     pub fn errors(&self) -> usize {
-        self.list.iter().filter(|p| p.severity == Severity::Error).count() + self.untold
+        self.list.iter().filter(|p| p.severity == Severity::Error).count()
     }
 
     /// How many warnings there are.
@@ -323,8 +325,8 @@ impl Problems {
         render::render(self, colour)
     }
 
-    pub(super) fn untold(&self) -> usize {
-        self.untold
+    pub(super) fn has_more(&self) -> bool {
+        self.more
     }
 
     /// `checked 1 file: 2 errors, 0 warnings — the running configuration was not touched`.

@@ -37,7 +37,7 @@ pub(super) fn render(problems: &Problems, colour: bool) -> String {
         one(&mut out, problems, problem, ink);
         out.push('\n');
     }
-    if problems.untold() > 0 {
+    if problems.has_more() {
         out.push_str("more errors were found than are told here\n\n");
     }
     if !problems.is_empty() {

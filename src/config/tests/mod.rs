@@ -1,8 +1,10 @@
 //! The configuration from the outside: text in, problems or a resolved configuration out.
 
+mod loading;
 mod made;
 mod mistakes;
 mod printed;
+mod properties;
 
 use super::*;
 
