@@ -1,7 +1,9 @@
 //! From the written to the resolved form: defaults, references between tables, and everything that only shows when
 //! one looks at the whole.
 
+mod callers;
 mod certificate;
+mod keys;
 mod listeners;
 mod policy;
 mod routes;

@@ -1,32 +1,21 @@
 //! Tables of which there is one each.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderName;
-use http::header::AUTHORIZATION;
 
 use super::Context;
-use super::policy::DEFAULT_PLAN;
 use crate::config::problem::Code;
-use crate::config::secrets::{SECRET_BYTES_MAX, read_secret};
-use crate::config::tree::path;
 use crate::config::words::short;
 use crate::config::written::{
-    AddressFromText, AddressLogText, DetailText, HeaderFamily, LogFormatText, LogText, QueryText, UnknownText, Written,
+    AddressLogText, DetailText, HeaderFamily, LogFormatText, LogText, QueryText, UnknownText, Written,
 };
 use crate::config::{
-    AccessLog, AddressFrom, AddressLog, Admin, ApiKeyAuth, Clients, CredentialPlace, Errors, Geo, KeyRules, Log,
-    LogFormat, Ops, QueryLog, RateLimitHeaders, Retention, StoreSettings,
+    AccessLog, AddressLog, Admin, Errors, Geo, Log, LogFormat, Ops, QueryLog, RateLimitHeaders, Retention,
+    StoreSettings,
 };
-use crate::model::id::Name;
-use crate::model::key_format::{ADMIN_PREFIX, ENVIRONMENT_LEN_MAX, is_environment, is_prefix};
-use crate::model::limit::Rate;
-use crate::model::network::{AddressSet, Cidr};
-use crate::model::secret::{Pepper, Secret};
 
-const HOUR: Duration = Duration::from_secs(3_600);
 const DAY: Duration = Duration::from_secs(86_400);
 /// Longest path of a unix socket, in bytes: what `sockaddr_un` holds.
 const SOCKET_PATH_MAX: usize = 107;
@@ -42,200 +31,6 @@ const SYSTEM_STATE_DIR: &str = "/var/lib/argus";
 const LOCAL_STATE_DIR: &str = "argus-data";
 
 impl Context<'_> {
-    pub(super) fn clients(&mut self, written: &Written) -> Clients {
-        let text = written.clients.as_ref();
-        let field = ["clients", "trusted_proxies"];
-        let mut networks = Vec::new();
-        let mut everybody = None;
-        for (n, network) in text.and_then(|c| c.trusted_proxies.as_ref()).iter().flat_map(|t| &t.0).enumerate() {
-            let at = self.item(&field, n);
-            let Some(cidr) = self.parse::<Cidr>(&at, network) else { continue };
-            if cidr.net().prefix_len() == 0 {
-                everybody = everybody.or(Some(at));
-            }
-            networks.push(cidr);
-        }
-        let nets: Vec<_> = networks.iter().map(Cidr::net).collect();
-        if everybody.is_none() && ipnet::IpNet::aggregate(&nets).iter().any(|n| n.prefix_len() == 0) {
-            everybody = Some(path(&field));
-        }
-        if let Some(at) = everybody {
-            self.trusts_everybody(&at, written);
-        }
-        Clients {
-            trusted_proxies: networks.into_iter().collect::<AddressSet>(),
-            address_from: match text.and_then(|c| c.address_from) {
-                None | Some(AddressFromText::XForwardedFor) => AddressFrom::XForwardedFor,
-                Some(AddressFromText::Forwarded) => AddressFrom::Forwarded,
-                Some(AddressFromText::Peer) => AddressFrom::Peer,
-            },
-            ipv6_prefix: self.within(&["clients", "ipv6_prefix"], text.and_then(|c| c.ipv6_prefix), [1, 128], 64),
-        }
-    }
-
-    fn trusts_everybody(&mut self, at: &[String], written: &Written) {
-        let protects = written.conditions.iter().flatten().find(|(_, c)| c.ip.is_some()).map(|(name, _)| name);
-        let nothing = match protects {
-            Some(name) => format!("so `conditions.{name}.ip` protects nothing"),
-            None => "so no limit or condition by address holds".to_owned(),
-        };
-        self.error(Code::TrustsEverybody, at, "everyone would be trusted to state the client's address")
-            .label(format!("this lets any caller choose its own IP, {nothing}"))
-            .help("name the networks your load balancer sends from, for example [\"10.0.0.0/8\"]")
-            .help("nothing in front of argus? remove the line; the connection's own address is used");
-    }
-
-    pub(super) fn api_key(&mut self, written: &Written) -> ApiKeyAuth {
-        let text = written.auth.as_ref().and_then(|a| a.api_key.as_ref());
-        let field = ["auth", "api_key", "from"];
-        let mut from = Vec::new();
-        match text.and_then(|t| t.from.as_ref()) {
-            Some(places) => {
-                for (n, place) in places.0.iter().enumerate() {
-                    let at = self.item(&field, n);
-                    from.extend(self.credential_place(&at, place).filter(|p| !from.contains(p)));
-                }
-                if places.0.is_empty() && !self.problems.any_below(&path(&field)) {
-                    self.error(Code::Value, &field, "no place is named where a key may stand");
-                }
-            }
-            None => from.extend([
-                CredentialPlace::Header(HeaderName::from_static("x-api-key")),
-                CredentialPlace::Bearer,
-                CredentialPlace::Header(HeaderName::from_static("argus-api-key")),
-            ]),
-        }
-        let failures = match text.and_then(|t| t.failures.as_deref()) {
-            Some("off") => None,
-            Some(rate) => self.parse(&path(&["auth", "api_key", "failures"]), rate),
-            None => "20/min".parse::<Rate>().ok(),
-        };
-        ApiKeyAuth { from, forward_credential: text.and_then(|t| t.forward_credential).unwrap_or(false), failures }
-    }
-
-    fn credential_place(&mut self, at: &[String], text: &str) -> Option<CredentialPlace> {
-        let token = |name: &str| !name.is_empty() && HeaderName::from_bytes(name.as_bytes()).is_ok();
-        let place = match text.split_once(':') {
-            None if text == "bearer" => Some(CredentialPlace::Bearer),
-            None if text == "apikey" => Some(CredentialPlace::ApiKeyScheme),
-            Some(("header", name)) => match HeaderName::from_bytes(name.as_bytes()) {
-                Ok(AUTHORIZATION) => None,
-                Ok(name) => Some(CredentialPlace::Header(name)),
-                Err(_) => None,
-            },
-            Some(("query", name)) if token(name) => Some(CredentialPlace::Query(name.into())),
-            Some(("cookie", name)) if token(name) => Some(CredentialPlace::Cookie(name.into())),
-            _ => None,
-        };
-        if place.is_none() {
-            self.error(Code::Value, at, format!("`{}` is not a place where a key may stand", short(text))).label(
-                "expected \"header:NAME\", \"bearer\", \"apikey\", \"query:NAME\" or \"cookie:NAME\"; \
-                 `Authorization` is read by \"bearer\" and \"apikey\"",
-            );
-        }
-        place
-    }
-
-    pub(super) fn keys(&mut self, written: &Written) -> KeyRules {
-        let none = Default::default();
-        let text = written.keys.as_ref().unwrap_or(&none);
-        let prefix = text.prefix.as_deref().unwrap_or("argus");
-        if !is_prefix(prefix) || prefix == ADMIN_PREFIX {
-            self.error(Code::Value, &["keys", "prefix"], format!("`{}` cannot stand in front of keys", short(prefix)))
-                .label(format!(
-                    "expected 2 to 16 lower-case letters and digits, a letter first, and not \"{ADMIN_PREFIX}\""
-                ));
-        }
-        if let Some(None) = text.default_ttl.map(|ttl| ttl.0) {
-            self.warning(Code::KeysForEver, &["keys", "default_ttl"], "new keys never expire unless they are told to")
-                .help("default_ttl = \"365d\"");
-        }
-        if text.default_ttl.and_then(|t| t.0).is_some_and(|t| t.is_zero()) {
-            self.error(Code::Value, &["keys", "default_ttl"], "`default_ttl` must be longer than nothing");
-        }
-        KeyRules {
-            prefix: prefix.into(),
-            environments: self.environments(text.environments.as_ref().map(|e| e.0.as_slice())),
-            default_ttl: text.default_ttl.and_then(|t| t.0),
-            max_per_owner: self.within(&["keys", "max_per_owner"], text.max_per_owner, [1, 1_000_000], 50),
-            pepper: self.pepper(text.pepper.as_deref(), text.pepper_file.as_deref()),
-            rotation_overlap: text.rotation.as_ref().and_then(|r| r.overlap).map_or(24 * HOUR, |d| d.0),
-            default_plan: self.default_plan(text.default_plan.as_deref(), written),
-        }
-    }
-
-    fn environments(&mut self, given: Option<&[String]>) -> Vec<Box<str>> {
-        let field = ["keys", "environments"];
-        let Some(given) = given else { return vec!["live".into(), "test".into()] };
-        if given.is_empty() && !self.problems.any_below(&path(&field)) {
-            self.error(Code::Value, &field, "no environment is named").label("at least one, such as [\"live\"]");
-        }
-        let mut out: Vec<Box<str>> = Vec::new();
-        for (n, word) in given.iter().enumerate() {
-            let at = self.item(&field, n);
-            if !is_environment(word) {
-                self.error(Code::Value, &at, format!("`{}` cannot name an environment", short(word)))
-                    .label(format!("expected 1 to {ENVIRONMENT_LEN_MAX} lower-case letters and digits"));
-            } else if out.iter().any(|have| **have == **word) {
-                self.error(Code::Value, &at, format!("`{word}` is named twice"));
-            }
-            out.push(word.as_str().into());
-        }
-        out
-    }
-
-    fn default_plan(&mut self, given: Option<&str>, written: &Written) -> Option<Name> {
-        let plan = given.unwrap_or(DEFAULT_PLAN);
-        if plan != DEFAULT_PLAN && !written.plans.as_ref().is_some_and(|plans| plans.contains_key(plan)) {
-            let defined = self.in_order("plans");
-            let defined = defined.iter().map(String::as_str);
-            self.undefined(Code::PlanUnknown, path(&["keys", "default_plan"]), "plans", plan, defined);
-            return None;
-        }
-        plan.parse().ok()
-    }
-
-    /// The secret in `table`, given as it is or by a file. `None` too where it cannot be had, which was told then.
-    fn secret(&mut self, table: &str, field: &str, given: Option<&str>, file: Option<&str>) -> Option<Secret> {
-        let file_field = format!("{field}_file");
-        if given.is_some() && file.is_some() {
-            let message = format!("`{field}` and `{file_field}` are both given");
-            self.error(Code::SecretTwice, &[table, &file_field], message).label("keep one of them");
-            return None;
-        }
-        if let Some(file) = file {
-            let at = [table, file_field.as_str()];
-            let file = self.watched_file(&at, file);
-            let place = self.at(&at);
-            return read_secret(&file, place, path(&at), self.problems).map(|t| Secret::new(t.to_string()));
-        }
-        given.map(|text| Secret::new(text.to_owned()))
-    }
-
-    /// Whether a secret's length is within bounds; told at whichever field gave it.
-    fn secret_length(&mut self, table: &str, field: &str, secret: &Secret, least: usize) -> bool {
-        let good = (least..=SECRET_BYTES_MAX).contains(&secret.expose().len());
-        if !good {
-            let file_field = format!("{field}_file");
-            let at = if self.has(&[table, &file_field]) { file_field } else { field.to_owned() };
-            let place = self.tree.find(&[table, &at]).and_then(|n| n.key);
-            let message = format!("`{field}` must have {least} to {SECRET_BYTES_MAX} bytes");
-            let problem = self.error(Code::SecretShape, &[table, &at], message).help("openssl rand -base64 32");
-            if let Some(place) = place {
-                problem.at(place);
-            }
-        }
-        good
-    }
-
-    fn pepper(&mut self, given: Option<&str>, file: Option<&str>) -> Option<Arc<Pepper>> {
-        let secret = self.secret("keys", "pepper", given, file)?;
-        if !self.secret_length("keys", "pepper", &secret, Pepper::LEN_MIN) {
-            return None;
-        }
-        Pepper::new(secret.expose().as_bytes().to_vec()).map(Arc::new)
-    }
-
     pub(super) fn geo(&mut self, written: &Written) -> Geo {
         let none = Default::default();
         let text = written.geo.as_ref().unwrap_or(&none);

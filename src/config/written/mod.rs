@@ -4,6 +4,7 @@
 //! command line are made from them. A field's doc comment is what operators read about it, and its `default` is what
 //! holds where nothing is written.
 
+mod callers;
 mod routing;
 mod settings;
 
@@ -12,6 +13,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+pub(super) use callers::*;
 pub(super) use routing::*;
 pub(super) use settings::*;
 
