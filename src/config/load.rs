@@ -244,7 +244,7 @@ impl Reading {
 
     /// Parses one text and joins it to what was read before.
     fn text(&mut self, shown: Arc<str>, dir: PathBuf, text: Arc<str>) {
-        let source = self.problems.sources.add(Origin::File { shown, dir, text: Arc::clone(&text) });
+        let source = self.problems.sources.add(Origin::file(shown, dir, Arc::clone(&text)));
         let (table, errors) = DeTable::parse_recoverable(&text);
         let byte = |at: usize| u32::try_from(at.min(text.len())).unwrap_or(u32::MAX);
         for error in errors {

@@ -16,11 +16,22 @@ pub(super) enum Source {
         dir: PathBuf,
         /// Its text.
         text: Arc<str>,
+        /// Where its lines begin, in bytes: files have as many origins as rules.
+        lines: Arc<[u32]>,
     },
     /// A variable of the environment that overrides a field.
     Variable(Arc<str>),
     /// An option of the command line.
     Option(Arc<str>),
+}
+
+impl Source {
+    /// A file.
+    pub fn file(shown: Arc<str>, dir: PathBuf, text: Arc<str>) -> Source {
+        let after = text.match_indices('\n').map(|(at, _)| u32::try_from(at + 1).unwrap_or(u32::MAX));
+        let lines = std::iter::once(0).chain(after).collect();
+        Source::File { shown, dir, text, lines }
+    }
 }
 
 impl std::fmt::Debug for Source {
@@ -70,11 +81,12 @@ impl Sources {
         self.0.get(usize::from(number))
     }
 
-    fn text(&self, number: u16) -> Option<&str> {
-        match self.get(number)? {
-            Source::File { text, .. } => Some(text),
-            Source::Variable(_) | Source::Option(_) => None,
-        }
+    /// The text of a file, and the number and beginning of the line that holds the byte.
+    fn line_at(&self, place: Place) -> Option<(&str, usize, usize)> {
+        let Source::File { text, lines, .. } = self.get(place.source)? else { return None };
+        let number = lines.partition_point(|begin| *begin <= place.start);
+        let begin = *lines.get(number.checked_sub(1)?)? as usize;
+        (place.start as usize <= text.len()).then_some((text, number, begin))
     }
 
     /// The directory that a relative path written at `place` starts from; empty for the working directory.
@@ -87,21 +99,17 @@ impl Sources {
 
     /// Line and column of a place; `None` outside files.
     pub fn line_column(&self, place: Place) -> Option<LineColumn> {
-        let before = self.text(place.source)?.get(..place.start as usize)?;
-        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-        let line = before.bytes().filter(|b| *b == b'\n').count() + 1;
-        let column = before[line_start..].chars().count() + 1;
+        let (text, line, begin) = self.line_at(place)?;
+        let column = text.get(begin..place.start as usize)?.chars().count() + 1;
         Some(LineColumn { line: u32::try_from(line).ok()?, column: u32::try_from(column).ok()? })
     }
 
     /// The line a place begins in, and the part of the place that lies within it, in bytes of that line.
     pub fn line_of(&self, place: Place) -> Option<(&str, std::ops::Range<usize>)> {
-        let text = self.text(place.source)?;
-        let start = place.start as usize;
-        let line_start = text.get(..start)?.rfind('\n').map_or(0, |at| at + 1);
-        let line = text[line_start..].split('\n').next().unwrap_or("").trim_end_matches('\r');
-        let clip = |at: usize| line.floor_char_boundary(at.saturating_sub(line_start).min(line.len()));
-        let (from, to) = (clip(start), clip(place.end as usize));
+        let (text, _, begin) = self.line_at(place)?;
+        let line = text.get(begin..)?.split('\n').next().unwrap_or("").trim_end_matches('\r');
+        let clip = |at: u32| line.floor_char_boundary((at as usize).saturating_sub(begin).min(line.len()));
+        let (from, to) = (clip(place.start), clip(place.end));
         Some((line, from..to.max(from)))
     }
 
