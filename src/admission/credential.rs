@@ -9,8 +9,8 @@ use http::{HeaderMap, HeaderValue};
 use super::Checked;
 use super::head::Head;
 use super::verdict::Refusal;
-use crate::config::{ApiKeyAuth, CredentialPlace};
 use crate::model::reason::Reason;
+use crate::snapshot::{ApiKeyAuth, CredentialPlace};
 
 /// A credential where it stands in the request. It is not copied, unless a query had it percent-encoded.
 pub(super) struct Presented<'a> {
@@ -135,8 +135,8 @@ pub(super) fn place_name(place: &CredentialPlace) -> String {
 mod tests {
     use super::super::head::ClientFacts;
     use super::*;
-    use crate::config::InsecureRequests;
     use crate::model::clock::Now;
+    use crate::snapshot::InsecureRequests;
 
     /// Places everywhere, and what the request holds.
     #[track_caller]

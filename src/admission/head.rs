@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use http::{HeaderMap, Method};
 
-use crate::config::InsecureRequests;
 use crate::geo::{GeoDbs, Place};
 use crate::model::clock::Now;
 use crate::model::country::Country;
 use crate::model::network::{Asn, counted_as};
+use crate::snapshot::InsecureRequests;
 use crate::snapshot::subject;
 
 /// The head of a request, normalised: it means one thing.

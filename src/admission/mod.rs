@@ -21,12 +21,12 @@ use std::sync::Arc;
 
 use http::Method;
 
-use crate::config::InsecureRequests;
 use crate::geo::GeoDbs;
 use crate::limits::Counter;
 use crate::model::clock::Now;
 use crate::model::reason::Reason;
 use crate::model::route::RouteAuth;
+use crate::snapshot::InsecureRequests;
 use crate::snapshot::key_cache::KeyCache;
 use crate::snapshot::{ActiveRoute, Snapshot};
 

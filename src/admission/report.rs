@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::config::RateLimitHeaders;
 use crate::limits::{LimitState, Verdict};
 use crate::model::clock::Now;
 use crate::model::limit::LIMITS_MAX;
+use crate::snapshot::RateLimitHeaders;
 use crate::snapshot::{Access, ActiveRoute, BoundLimit};
 
 const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");

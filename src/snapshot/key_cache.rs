@@ -314,3 +314,6 @@ fn found(entry: &Entry, snapshot: &Snapshot) -> KeyFound {
         Entry::Unknown { .. } => KeyFound::Unknown,
     }
 }
+
+#[cfg(test)]
+mod tests;

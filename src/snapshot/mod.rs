@@ -7,6 +7,8 @@ pub mod key_cache;
 pub mod refresh;
 pub mod route_table;
 pub mod subject;
+#[cfg(test)]
+pub(crate) mod testing;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,6 +24,8 @@ use crate::model::limit::Limit;
 use crate::model::role::RoleText;
 use crate::model::route::{Origin, Route};
 
+/// The settings a decision goes by.
+pub use crate::config::{ApiKeyAuth, CredentialPlace, InsecureRequests, RateLimitHeaders};
 pub use access::Access;
 pub use identity::IdentityNames;
 pub use route_table::RouteTable;

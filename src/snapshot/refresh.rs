@@ -101,7 +101,7 @@ impl Shared {
             match change {
                 Change::InsertKey { stored, .. } => {
                     effects.digests.push(stored.digest);
-                    effects.foreign |= !stored.key.prefix.ends_with(stored.key.id.public());
+                    effects.foreign |= !stored.key.has_own_shape();
                 }
                 Change::UpdateKey { key, .. } => effects.digests.extend(self.digest_of(key.id).await?),
                 Change::DeleteKey { id, .. } => effects.digests.extend(self.digest_of(*id).await?),
@@ -173,3 +173,6 @@ impl Shared {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -183,3 +183,6 @@ fn allowed(routes: &[&Arc<ActiveRoute>]) -> Vec<Method> {
     }
     out
 }
+
+#[cfg(test)]
+mod tests;
