@@ -15,6 +15,8 @@ mod route;
 mod scope;
 mod standing;
 mod state;
+#[cfg(test)]
+mod tests;
 mod verdict;
 
 use std::sync::Arc;

@@ -5,7 +5,7 @@ use proptest::prelude::{Just, ProptestConfig, any, prop_assert, prop_assert_eq, 
 use super::*;
 use crate::model::limit::{LimitBy, LimitKind};
 
-/// 2026-09-21T13:33:20Z, far from any edge.
+/// 2026-09-21T14:13:20Z, far from any edge.
 const START: u64 = 1_790_000_000 * SECOND_US;
 
 fn limit(strategy: Strategy, units: u64, seconds: u64, burst: u64) -> Limit {
