@@ -57,6 +57,7 @@ fn declared() -> OpenApiRouter<Arc<Services>> {
         .routes(routes!(keys::revoke::revoke_key))
         .routes(routes!(keys::bulk::change_keys))
         .routes(routes!(keys::verify::verify_key))
+        .routes(routes!(keys::import::import_keys))
         .routes(routes!(owners::create::create_owner, owners::list::list_owners))
         .routes(routes!(owners::get::show_owner, owners::patch::edit_owner, owners::delete::delete_owner))
         .routes(routes!(roles::create::create_role, roles::list::list_roles))

@@ -8,6 +8,7 @@ pub mod enable;
 pub mod examples;
 pub mod filter;
 pub mod get;
+pub mod import;
 pub mod list;
 pub mod object;
 pub mod patch;
