@@ -8,8 +8,8 @@ use clap::{Args, ColorChoice, Command as ClapCommand, CommandFactory, Parser, Su
 
 use super::exit::Failure;
 use super::{
-    audit, check, completions, doctor, explain, health, help, key, owner, plan, reload, role, run, show, stats, tail,
-    verify, version,
+    audit, check, completions, doctor, explain, health, help, init, key, owner, plan, reload, role, run, schema, show,
+    stats, tail, verify, version,
 };
 
 /// What every help page looks like: purpose, examples, usage, options.
@@ -92,9 +92,23 @@ pub enum Command {
     /// Start the gateway.
     #[command(before_help = run::EXAMPLES)]
     Run(run::RunArgs),
+    /// Everything else.
+    #[command(flatten)]
+    Other(Other),
+}
+
+/// The commands that come to an end by themselves.
+#[derive(Debug, Subcommand)]
+pub enum Other {
+    /// Write a commented gateway.toml.
+    #[command(before_help = init::EXAMPLES)]
+    Init(init::InitArgs),
     /// Say everything that is wrong with the configuration, without touching what runs.
     #[command(before_help = check::EXAMPLES)]
     Check(check::CheckArgs),
+    /// Print the JSON Schema of gateway.toml, for editors.
+    #[command(before_help = schema::EXAMPLES)]
+    Schema,
     /// Make the running gateway read its configuration again, whole or not at all.
     #[command(before_help = reload::EXAMPLES)]
     Reload,

@@ -76,16 +76,12 @@ fn show(session: &mut Session, loaded: &Loaded) -> Result<(), super::exit::Failu
             session.out.json(&list.collect())
         }
         Format::Plain => {
-            let rows = loaded.shown().into_iter().map(|s| vec![s.field.clone(), s.value.clone(), s.from.clone()]);
+            let rows = loaded.shown().into_iter().map(|s| vec![s.field, s.value, s.from]);
             let rows: Vec<Vec<String>> = rows.collect();
             session.out.result(&plain(rows.iter().map(Vec::as_slice)))
         }
         Format::Human => {
-            let settings = loaded.shown().into_iter().map(|s| Setting {
-                field: s.field.clone(),
-                value: s.value.clone(),
-                from: s.from.clone(),
-            });
+            let settings = loaded.shown().into_iter().map(|s| Setting { field: s.field, value: s.value, from: s.from });
             let text = super::show::render(settings, session.out.paint);
             session.out.result(&text)
         }

@@ -47,7 +47,7 @@ fn find() -> Loaded {
 
 /// A text as it is written in a configuration that is wrong elsewhere.
 fn written(loaded: &Loaded, field: &str) -> Option<String> {
-    let shown = loaded.shown().into_iter().find(|shown| shown.field == field)?;
+    let shown = loaded.shown().into_iter().find(|shown| shown.field == field && shown.from != "default")?;
     let table: toml::Table = format!("value = {}", shown.value).parse().ok()?;
     table.get("value")?.as_str().map(str::to_owned)
 }

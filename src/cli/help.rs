@@ -6,6 +6,7 @@ use super::args;
 use super::exit::{Exit, Failure, Outcome};
 use super::session::Session;
 use super::words::nearest;
+use crate::config;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -24,15 +25,33 @@ pub struct HelpArgs {
 /// Does it.
 pub fn run(session: &mut Session, args: HelpArgs) -> Outcome {
     let text = match args.topic.split_first() {
-        Some((first, rest)) if first == "config" => config(rest)?,
+        Some((first, rest)) if first == "config" => manual(rest)?,
         _ => page(&args.topic, session.out.paint.is_on())?,
     };
     session.out.result(&text)?;
     Ok(Exit::Done)
 }
 
-fn config(path: &[String]) -> Result<String, Failure> {
-    Ok(path.join("."))
+/// The manual of a table, or the list of tables.
+fn manual(path: &[String]) -> Result<String, Failure> {
+    let table = match path {
+        [] => None,
+        [table] => Some(table.as_str()),
+        [_, more, ..] => {
+            return Err(Failure::usage(format!("one table at a time; what is `{more}`?"))
+                .hint("for example `argus help config routes`"));
+        }
+    };
+    config::help(table).ok_or_else(|| {
+        let table = table.unwrap_or_default();
+        let failure = Failure::new(Exit::NotFound, format!("gateway.toml has no table `{table}`"));
+        let schema: serde_json::Value = serde_json::from_str(&config::schema()).unwrap_or_default();
+        let known = schema.get("properties").and_then(serde_json::Value::as_object).into_iter().flatten();
+        match nearest(table, known.map(|(name, _)| name.as_str())) {
+            Some(meant) => failure.hint(format!("did you mean `{meant}`?")),
+            None => failure.hint("`argus help config` lists them"),
+        }
+    })
 }
 
 /// The page of a command.
@@ -53,4 +72,30 @@ fn page(topic: &[String], colour: bool) -> Result<String, Failure> {
     }
     let page = command.render_long_help();
     Ok(if colour { page.ansi().to_string() } else { page.to_string() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(words: &[&str]) -> Vec<String> {
+        words.iter().map(|word| (*word).to_owned()).collect()
+    }
+
+    #[test]
+    fn every_command_and_table_has_a_page() {
+        assert!(page(&words(&[]), false).unwrap().contains("Commands:"));
+        assert!(page(&words(&["key", "create"]), false).unwrap().contains("Usage: argus key create"));
+        assert!(manual(&words(&["routes"])).unwrap().contains("upstream"));
+        assert!(manual(&[]).unwrap().contains("routes"));
+    }
+
+    #[test]
+    fn a_slip_is_met_with_what_was_meant() {
+        let hint = |failure: Failure| failure.hints[0].clone();
+        assert_eq!(hint(page(&words(&["key", "creat"]), false).unwrap_err()), "did you mean `create`?");
+        assert_eq!(hint(page(&words(&["bench"]), false).unwrap_err()), "`argus help` lists the commands");
+        assert_eq!(hint(manual(&words(&["route"])).unwrap_err()), "did you mean `routes`?");
+        assert_eq!(manual(&words(&["routes", "x"])).unwrap_err().exit, Exit::Usage);
+    }
 }

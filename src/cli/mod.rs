@@ -16,6 +16,7 @@ mod explain;
 mod field;
 mod health;
 mod help;
+mod init;
 mod key;
 mod locate;
 mod output;
@@ -28,6 +29,7 @@ mod reload;
 mod role;
 mod run;
 mod runtime;
+mod schema;
 mod session;
 mod show;
 mod stats;
@@ -43,7 +45,7 @@ use std::process::ExitCode;
 use clap::{ColorChoice, FromArgMatches};
 use serde_json::{Value, json};
 
-use args::{Cli, Command};
+use args::{Cli, Command, Other};
 use exit::{Exit, Failure, Outcome};
 use output::Format;
 use session::Session;
@@ -78,39 +80,37 @@ fn dispatch(session: &mut Session, command: Command) -> Outcome {
     match command {
         // The gateway builds its own threads.
         Command::Run(args) => run::run(&session.global, args),
-        Command::Check(args) => check::run(session, args),
-        Command::Completions(args) => completions::run(session, args),
-        Command::Version => version::run(session),
-        Command::Help(args) => help::run(session, args),
-        asking => {
+        Command::Other(command) => {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()
                 .map_err(|e| Failure::failed(format!("cannot start: {e}")))?;
-            runtime.block_on(ask(session, asking))
+            runtime.block_on(ask(session, command))
         }
     }
 }
 
-/// The commands that talk to somebody.
-async fn ask(session: &mut Session, command: Command) -> Outcome {
+async fn ask(session: &mut Session, command: Other) -> Outcome {
     match command {
-        Command::Reload => reload::run(session).await,
-        Command::Show => show::run(session).await,
-        Command::Key(command) => key::run(session, command).await,
-        Command::Owner(command) => owner::run(session, command).await,
-        Command::Plan(command) => plan::run(session, command).await,
-        Command::Role(command) => role::run(session, command).await,
-        Command::Explain(args) => explain::run(session, args).await,
-        Command::Verify(args) => verify::run(session, args).await,
-        Command::Tail(args) => tail::run(session, args).await,
-        Command::Stats(args) => stats::run(session, args).await,
-        Command::Audit(command) => audit::run(session, command).await,
-        Command::Health(args) => health::run(session, args).await,
-        Command::Doctor => doctor::run(session).await,
-        Command::Run(_) | Command::Check(_) | Command::Completions(_) | Command::Version | Command::Help(_) => {
-            Err(Failure::failed("this command asks nobody"))
-        }
+        Other::Init(args) => init::run(session, args).await,
+        Other::Check(args) => check::run(session, args),
+        Other::Schema => schema::run(session),
+        Other::Reload => reload::run(session).await,
+        Other::Show => show::run(session).await,
+        Other::Key(command) => key::run(session, command).await,
+        Other::Owner(command) => owner::run(session, command).await,
+        Other::Plan(command) => plan::run(session, command).await,
+        Other::Role(command) => role::run(session, command).await,
+        Other::Explain(args) => explain::run(session, args).await,
+        Other::Verify(args) => verify::run(session, args).await,
+        Other::Tail(args) => tail::run(session, args).await,
+        Other::Stats(args) => stats::run(session, args).await,
+        Other::Audit(command) => audit::run(session, command).await,
+        Other::Health(args) => health::run(session, args).await,
+        Other::Doctor => doctor::run(session).await,
+        Other::Completions(args) => completions::run(session, args),
+        Other::Version => version::run(session),
+        Other::Help(args) => help::run(session, args),
     }
 }
 

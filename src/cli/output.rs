@@ -60,11 +60,6 @@ impl Paint {
         self.wrap("2", text)
     }
 
-    /// Bold: headings.
-    pub fn bold(self, text: &str) -> String {
-        self.wrap("1", text)
-    }
-
     /// Whether there are colours at all.
     pub fn is_on(self) -> bool {
         self.0
