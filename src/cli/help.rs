@@ -70,7 +70,7 @@ fn page(topic: &[String], colour: bool) -> Result<String, Failure> {
         };
         command = found.clone();
     }
-    let page = command.render_long_help();
+    let page = command.render_help();
     Ok(if colour { page.ansi().to_string() } else { page.to_string() })
 }
 
