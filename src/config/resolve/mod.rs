@@ -3,6 +3,7 @@
 
 mod callers;
 mod certificate;
+mod clash;
 mod keys;
 mod listeners;
 mod policy;

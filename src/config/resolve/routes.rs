@@ -1,10 +1,9 @@
-//! Routes: what each says for itself, and that no two say the same.
-
-use std::collections::{BTreeSet, HashMap};
+//! Routes: what each says for itself.
 
 use http::{HeaderName, Method};
 
 use super::Context;
+use super::clash::Shape;
 use super::upstreams::anonymous;
 use crate::config::problem::Code;
 use crate::config::tree::path;
@@ -12,14 +11,9 @@ use crate::config::value::SameOrEach;
 use crate::config::words::short;
 use crate::config::written::{AuthWord, ErrorStyleText, HeaderMatchText, RouteText, Written};
 use crate::model::id::Name;
-use crate::model::route::{
-    ByMethod, COST_MAX, ErrorStyle, HeaderMatch, HostPattern, PathPattern, Route, RouteAuth, parse_methods,
-};
+use crate::model::route::{ByMethod, COST_MAX, ErrorStyle, HeaderMatch, PathPattern, Route, RouteAuth, parse_methods};
 use crate::model::scope::ScopeQuery;
 use crate::model::upstream::{ServerUrl, Upstream};
-
-/// Most routes that share a host and a path: each is compared with each.
-const ROUTES_AT_ONE_PATH_MAX: usize = 64;
 
 impl Context<'_> {
     pub(super) fn routes(
@@ -28,12 +22,14 @@ impl Context<'_> {
         upstreams: &mut Vec<Upstream>,
         environments: &[Box<str>],
     ) -> Vec<Route> {
-        let mut out = Vec::new();
+        let (mut out, mut shapes) = (Vec::new(), Vec::new());
         let mut anonymous = Vec::new();
         for name in self.in_order("routes") {
             if let Some(text) = written.routes.as_ref().and_then(|tables| tables.get(&name)) {
                 let upstream = self.route_upstream(&name, text, written, upstreams, &mut anonymous);
-                let route = self.route(&name, text, written, upstream, environments);
+                let (route, shape) = self.route(&name, text, written, upstream, environments);
+                let spoiled = Shape::fields().any(|field| self.problems.any_below(&path(&["routes", &name, field])));
+                shapes.extend(Some(shape).filter(|_| !spoiled));
                 out.extend(route.filter(|_| !self.problems.any_below(&path(&["routes", &name]))));
             }
         }
@@ -42,7 +38,7 @@ impl Context<'_> {
                 .gap(Code::NoRoute, path(&["routes"]), None, "there is no route")
                 .help("[routes.api]\npaths = [\"/*\"]\nupstream = \"http://127.0.0.1:3000\"\nauth = \"api_key\"");
         }
-        self.clashes(&out);
+        self.clashes(&shapes);
         out
     }
 
@@ -53,7 +49,7 @@ impl Context<'_> {
         written: &Written,
         upstream: Option<Name>,
         environments: &[Box<str>],
-    ) -> Option<Route> {
+    ) -> (Option<Route>, Shape) {
         let field = |field: &'static str| ["routes", name, field];
         let named = self.name("routes", name);
         let hosts = self.list(&field("hosts"), text.hosts.as_ref().map(|h| &h.0));
@@ -78,13 +74,22 @@ impl Context<'_> {
         let limits = self.limits(&["routes", name], text.limits.as_deref().unwrap_or_default(), None);
         let strip_prefix = self.strip_prefix(name, text, &paths);
         let environments = self.route_environments(name, text, environments);
-        Some(Route {
+        let shape = Shape {
+            name: name.to_owned(),
             hosts,
             paths,
             methods,
             headers: self.header_matches(name, text),
-            upstream: upstream?,
-            auth: auth?,
+            origin: self.origin(&["routes", name]),
+        };
+        let (Some(name), Some(upstream), Some(auth)) = (named, upstream, auth) else { return (None, shape) };
+        let route = Route {
+            hosts: shape.hosts.clone(),
+            paths: shape.paths.clone(),
+            methods: shape.methods.clone(),
+            headers: shape.headers.clone(),
+            upstream,
+            auth,
             environments,
             scopes,
             cost,
@@ -95,12 +100,13 @@ impl Context<'_> {
                 Some(ErrorStyleText::Argus) => ErrorStyle::Argus,
                 Some(ErrorStyleText::Problem) | None => ErrorStyle::Problem,
             },
-            origin: self.origin(&["routes", name]),
+            origin: shape.origin.clone(),
             scopes_origin: self.origin(&field("scopes")),
             conditions_origin: self.origin(&field("conditions")),
             limits_origin: self.origin(&field("limits")),
-            name: named?,
-        })
+            name,
+        };
+        (Some(route), shape)
     }
 
     /// Reads every item of a list of patterns; repeated ones are errors.
@@ -342,57 +348,4 @@ impl Context<'_> {
         }
         out
     }
-
-    /// Two routes that are equally specific for one request.
-    fn clashes(&mut self, routes: &[Route]) {
-        let mut places: HashMap<(Option<&HostPattern>, &PathPattern), Vec<usize>> = HashMap::new();
-        let mut told = BTreeSet::new();
-        for (at, route) in routes.iter().enumerate() {
-            let hosts: Vec<Option<&HostPattern>> =
-                if route.hosts.is_empty() { vec![None] } else { route.hosts.iter().map(Some).collect() };
-            for host in hosts {
-                for path in &route.paths {
-                    let here = places.entry((host, path)).or_default();
-                    if here.len() >= ROUTES_AT_ONE_PATH_MAX {
-                        let message = format!("more than {ROUTES_AT_ONE_PATH_MAX} routes share {path}");
-                        self.error(Code::RouteTwice, &["routes", route.name.as_str(), "paths"], message);
-                        return;
-                    }
-                    for other in here.iter() {
-                        if ambiguous(&routes[*other], route) && told.insert((*other, at)) {
-                            self.clash(&routes[*other], route, host, path);
-                        }
-                    }
-                    here.push(at);
-                }
-            }
-        }
-    }
-
-    fn clash(&mut self, first: &Route, second: &Route, host: Option<&HostPattern>, path: &PathPattern) {
-        let host = host.map(|h| format!(" on {h}")).unwrap_or_default();
-        let message = format!(
-            "routes \"{}\" and \"{}\" are equally specific for {path}{host}: which one would a request take?",
-            first.name, second.name
-        );
-        let label = format!("route \"{}\" at {} has the same", first.name, first.origin);
-        self.error(Code::RouteTwice, &["routes", second.name.as_str()], message)
-            .label(label)
-            .help("tell them apart by hosts, paths, methods or headers");
-    }
-}
-
-/// Whether a request could take either of two routes that share a host and a path.
-fn ambiguous(a: &Route, b: &Route) -> bool {
-    let methods = match (a.methods.is_empty(), b.methods.is_empty()) {
-        (true, true) => true,
-        (false, false) => a.methods.iter().any(|m| b.methods.contains(m)),
-        (true, false) | (false, true) => false,
-    };
-    let exclusive = a.headers.iter().any(|(name, wanted)| {
-        b.headers.iter().any(|(other, value)| {
-            name == other && matches!((wanted, value), (HeaderMatch::Equals(x), HeaderMatch::Equals(y)) if x != y)
-        })
-    });
-    methods && a.headers.is_empty() == b.headers.is_empty() && !exclusive
 }
