@@ -21,6 +21,7 @@ pub struct Paint(bool);
 
 impl Paint {
     /// No colours.
+    #[cfg(test)]
     pub const OFF: Paint = Paint(false);
     /// Colours, whatever the output is.
     #[cfg(test)]

@@ -3,6 +3,7 @@
 mod create;
 mod edit;
 mod find;
+mod import;
 mod list;
 mod rotate;
 mod scan_rule;
@@ -58,6 +59,9 @@ pub enum KeyCommand {
     /// Say whether a key is good, reading it from a file, standard input or a prompt.
     #[command(before_help = verify::KEY_EXAMPLES)]
     Verify(verify::VerifyArgs),
+    /// Take over keys made elsewhere, plain or hashed.
+    #[command(before_help = import::EXAMPLES)]
+    Import(import::ImportArgs),
     /// Find keys in files, recognised by their checksum without asking anybody.
     #[command(before_help = find::EXAMPLES)]
     Find(find::FindArgs),
@@ -79,6 +83,7 @@ pub async fn run(session: &mut Session, command: KeyCommand) -> Outcome {
         KeyCommand::Revoke(args) => state::revoke(session, args).await,
         KeyCommand::Delete(args) => state::delete(session, args).await,
         KeyCommand::Verify(args) => verify::run(session, args).await,
+        KeyCommand::Import(args) => import::run(session, args).await,
         KeyCommand::Find(args) => find::run(session, args).await,
         KeyCommand::ScanRule(args) => scan_rule::run(session, args),
     }
