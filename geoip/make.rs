@@ -12,22 +12,14 @@ use mmdb_writer::{Value, Writer};
 /// What the files say about their age: 2026-01-01T00:00:00Z, fixed so that every run gives the same bytes.
 const BUILT: Duration = Duration::from_secs(1_767_225_600);
 
-/// How a country is written down. Files in circulation do it in one of two ways, so both are in ours.
-enum Shape {
-    /// `{"country": {"iso_code": "DE"}}`.
-    Nested,
-    /// `{"country_code": "DE"}`.
-    Flat,
-}
-
 /// Networks and the country each lies in. Addresses in none of them are nowhere.
-const COUNTRIES: &[(&str, &str, Shape)] = &[
-    ("192.0.2.0/25", "DE", Shape::Nested),
-    ("192.0.2.128/25", "FR", Shape::Nested),
-    ("198.51.100.0/24", "US", Shape::Nested),
-    ("203.0.113.0/25", "BR", Shape::Flat),
-    ("2001:db8:1::/48", "DE", Shape::Nested),
-    ("2001:db8:2::/48", "US", Shape::Flat),
+const COUNTRIES: &[(&str, &str)] = &[
+    ("192.0.2.0/25", "DE"),
+    ("192.0.2.128/25", "FR"),
+    ("198.51.100.0/24", "US"),
+    ("203.0.113.0/25", "BR"),
+    ("2001:db8:1::/48", "DE"),
+    ("2001:db8:2::/48", "US"),
 ];
 
 /// Networks and the autonomous system each belongs to.
@@ -42,13 +34,9 @@ const SYSTEMS: &[(&str, u32, &str)] = &[
 /// The bytes of `example-country.mmdb`.
 pub fn countries() -> Vec<u8> {
     let mut writer = writer("Example-Country", "Made-up countries of the documentation networks");
-    for (network, code, shape) in COUNTRIES {
-        let code = Value::from(*code);
-        let value = match shape {
-            Shape::Nested => Value::map([("country", Value::map([("iso_code", code)]))]),
-            Shape::Flat => Value::map([("country_code", code)]),
-        };
-        insert(&mut writer, network, value);
+    for (network, code) in COUNTRIES {
+        let country = Value::map([("iso_code", Value::from(*code))]);
+        insert(&mut writer, network, Value::map([("country", country)]));
     }
     bytes(&writer)
 }

@@ -13,12 +13,7 @@ fn scene() -> (Origin, Gateway) {
 }
 
 fn sql(gateway: &Gateway, statement: &str) -> usize {
-    let files: Vec<_> = std::fs::read_dir(gateway.path("argus-data"))
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|e| e == "db" || e == "sqlite" || e == "sqlite3"))
-        .collect();
-    let store = rusqlite::Connection::open(&files[0]).unwrap();
+    let store = rusqlite::Connection::open(gateway.path("argus-data/argus.db")).unwrap();
     store.execute(statement, []).unwrap_or_else(|e| panic!("{statement}: {e}"))
 }
 

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use serde_json::json;
 
 use super::support::process::argus;
-use super::support::{Gateway, KEYED, Origin, Run, Setup};
+use super::support::{Gateway, KEYED, Origin, Run, Setup, until};
 
 /// `argus check` of a text.
 fn check(text: &str) -> Run {
@@ -46,7 +46,7 @@ fn mistakes_are_told_with_place_and_remedy() {
         ("listen = \":8080\"", "listen = \":8080\"\n[geo]\ncountry_db = \"nowhere.mmdb\"", &["nowhere.mmdb"]),
         ("listen = \":8080\"", "listen = \":8080\"\n[conditions.a]\ncountry = { allow = [\"DE\"] }", &["country_db"]),
         ("auth = \"api_key\"", "auth = \"api_key\"\nconditions = [\"offce\"]\n[conditions.office]\nip = { allow = [\"10.0.0.0/8\"] }", &["offce", "office"]),
-        ("paths = [\"/*\"]", "paths = [\"/*\"]\n[routes.b]\npaths = [\"/*\"]\nupstream = \"http://127.0.0.1:1\"\nauth = \"none\"\n[routes.c]\npaths = [\"/c\"]", &["routes.api", "specific"]),
+        ("[routes.api]", "[routes.b]\npaths = [\"/*\"]\nupstream = \"http://127.0.0.1:1\"\nauth = \"none\"\n[routes.api]", &["\"api\"", "\"b\"", "specific"]),
         ("http://127.0.0.1:3000", "${NO_SUCH_VARIABLE}", &["NO_SUCH_VARIABLE", "gateway.toml:5"]),
         ("listen = \":8080\"", "listen = \":8080", &["gateway.toml:1"]),
     ];
@@ -117,11 +117,7 @@ fn with_spoiled_store(spoil: impl Fn(&std::path::Path)) -> Run {
     let mut gateway = Gateway::start(&origin, KEYED);
     gateway.key(&["a"]);
     gateway.stop().ok();
-    let store = std::fs::read_dir(gateway.path("argus-data"))
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .find(|path| path.extension().is_some_and(|e| e == "db" || e == "sqlite" || e == "sqlite3"))
-        .expect("a store");
+    let store = gateway.path("argus-data/argus.db");
     spoil(&store);
     let before = std::fs::read(&store).unwrap();
     let run = match gateway.try_start_again() {
@@ -157,7 +153,7 @@ fn a_store_of_a_newer_version() {
     let run = with_spoiled_store(|path| {
         let store = rusqlite::Connection::open(path).unwrap();
         store.pragma_update(None, "journal_mode", "DELETE").unwrap();
-        store.pragma_update(None, "user_version", 9_999).unwrap();
+        store.execute("UPDATE schema_version SET version = 9999", []).unwrap();
     });
     assert_eq!(run.code, Some(78), "{run:?}");
     assert!(run.stderr.contains("newer"), "{run:?}");
@@ -193,28 +189,22 @@ fn is_root() -> bool {
 #[test]
 fn a_full_disk_refuses_changes_and_serves_on() {
     let origin = Origin::start();
-    let gateway = Gateway::start(&origin, KEYED);
+    let gateway = Setup::new(KEYED).origin(&origin.url()).told_of_full_disks().start();
     let key = gateway.key(&["a"]);
     gateway.get("/a").key(&key).send().expect(200);
     // No file of the process may grow: what a full disk looks like from inside.
     let pid = gateway.pid().to_string();
-    Run::of(std::process::Command::new("prlimit").args(["--pid", &pid, "--fsize=4096:4096"])).ok();
-    let big = json!({ "name": "b", "description": "x".repeat(900) });
-    let mut refused = None;
-    for _ in 0..50 {
-        let answer = gateway.admin("POST", "/v1/keys").json(&big).send();
-        if answer.status != 201 {
-            refused = Some(answer);
-            break;
-        }
-    }
-    let refused = refused.expect("a refusal once the disk is full");
-    assert!(matches!(refused.status, 500 | 503 | 507), "{}", refused.text());
+    Run::of(std::process::Command::new("prlimit").args(["--pid", &pid, "--fsize=4096:"])).ok();
+    let create = |name: &str| gateway.admin("POST", "/v1/keys").json(&json!({ "name": name })).send();
+    let refused = create("no-room");
+    assert_eq!(refused.status, 503, "{}", refused.text());
+    assert_eq!(refused.header("content-type"), "application/problem+json");
+    assert!(refused.json()["detail"].as_str().unwrap().contains("disk"), "{}", refused.text());
     gateway.get("/a").key(&key).send().expect(200);
-    Run::of(std::process::Command::new("prlimit").args(["--pid", &pid, "--fsize=unlimited:unlimited"])).ok();
-    let list = gateway.admin("GET", "/v1/keys?limit=200").send().expect(200).json();
-    let named_b = list["data"].as_array().unwrap().iter().filter(|k| k["name"] == "b").count();
-    assert!(named_b <= 1, "nothing is half done: {list}");
+    Run::of(std::process::Command::new("prlimit").args(["--pid", &pid, "--fsize=unlimited:"])).ok();
+    assert_eq!(gateway.argus(&["key", "show", "no-room"]).code, Some(3), "nothing is half done");
+    until("changes to be taken again", || (create("room").status == 201).then_some(()));
+    assert_eq!(gateway.argus(&["audit", "verify"]).code, Some(0));
 }
 
 #[test]

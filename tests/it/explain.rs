@@ -73,7 +73,7 @@ fn asking_costs_nothing() {
 fn the_api_gives_the_same_in_json() {
     let (_origin, gateway) = scene();
     let body =
-        json!({ "key": "partner", "method": "POST", "url": "http://localhost/v1/invoices", "ip": "203.0.113.9" });
+        json!({ "key_id": "partner", "method": "POST", "url": "http://localhost/v1/invoices", "ip": "203.0.113.9" });
     let answer = gateway.admin("POST", "/v1/explain").json(&body).send().expect(200).json();
     assert!(answer.to_string().contains("insufficient_scope"), "{answer}");
     assert!(answer["steps"].as_array().unwrap().len() >= 5, "{answer}");

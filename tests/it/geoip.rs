@@ -29,9 +29,7 @@ fn the_readme_tells_what_is_in_them() {
         let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
         let address: IpAddr = cells[0].parse::<ipnet::IpNet>().unwrap().addr();
         let country: Option<serde_json::Value> = countries.lookup(address).unwrap().decode().unwrap();
-        let country = country.map_or("unknown".to_owned(), |c| {
-            c["country"]["iso_code"].as_str().or(c["country_code"].as_str()).unwrap().to_owned()
-        });
+        let country = country.map_or("unknown".to_owned(), |c| c["country"]["iso_code"].as_str().unwrap().to_owned());
         let system: Option<serde_json::Value> = systems.lookup(address).unwrap().decode().unwrap();
         let system = system.map_or("unknown".to_owned(), |s| {
             let name = s["autonomous_system_organization"].as_str().unwrap();

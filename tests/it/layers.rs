@@ -13,7 +13,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("limits", &["model", "telemetry"]),
     ("geo", &["model", "telemetry"]),
     ("snapshot", &["model", "config", "store", "telemetry"]),
-    ("admission", &["model", "snapshot", "limits", "geo", "telemetry"]),
+    ("admission", &["model", "config", "snapshot", "limits", "geo", "telemetry"]),
     ("record", &["model", "config", "store", "telemetry"]),
     ("proxy", &["model", "config", "snapshot", "admission", "record", "telemetry"]),
     ("admin", &["model", "config", "store", "snapshot", "admission", "record", "limits", "telemetry"]),
@@ -42,7 +42,7 @@ const TABLE: &[(&str, &[&str])] = &[
 const LIBRARIES: &[(&str, &[&str])] = &[
     ("rusqlite", &["store"]),
     ("maxminddb", &["geo"]),
-    ("axum", &["admin"]),
+    ("axum", &["admin", "app"]),
     ("clap", &["cli", ""]),
     ("anyhow", &["cli", ""]),
     ("annotate_snippets", &["config"]),

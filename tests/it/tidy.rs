@@ -11,7 +11,7 @@ const LONGER: &[(&str, usize, &str)] =
     &[("src/model/limit.rs", 443, "one grammar of limits: rate, window, strategy and their texts")];
 
 /// Where answers are made. Everything else passes on what these give.
-const ANSWERS: &[&str] = &["src/proxy/rejection", "src/proxy/response", "src/admin/"];
+const ANSWERS: &[&str] = &["src/proxy/rejection", "src/proxy/response", "src/proxy/upgrade", "src/admin/"];
 
 /// Where the command line writes.
 const OUTPUT: &str = "src/cli/output";

@@ -196,12 +196,3 @@ fn several_servers_take_turns_and_stand_in_for_each_other() {
     // Whoever is gone is found out by the first requests, which may fail; then all pass.
     until("the other server to take all", || (0..10).all(|_| gateway.get("/hello").send().status == 200).then_some(()));
 }
-
-#[test]
-fn no_server_in_service() {
-    let gateway = before_with(&nobody(), "health = { path = \"/healthz\", every = \"100ms\", unhealthy_after = 1 }");
-    until("the server to be found out", || (gateway.get("/a").send().code() == "no_healthy_upstream").then_some(()));
-    let answer = gateway.get("/a").send().refused(503, "no_healthy_upstream");
-    assert!(answer.header("proxy-status").contains("destination_unavailable"), "{}", answer.header("proxy-status"));
-    assert_eq!(gateway.ops("/readyz").status, 200, "readiness does not hang on the upstream");
-}

@@ -56,7 +56,7 @@ impl Source {
         let lines: Vec<String> = text.lines().map(str::to_owned).collect();
         let code: Vec<String> = code.lines().map(str::to_owned).collect();
         strings.resize(lines.len().max(strings.len()), Vec::new());
-        let whole = path.ends_with("/tests.rs") || path.ends_with("/contract.rs") || path.contains("/tests/");
+        let whole = path.ends_with("/tests.rs") || path.contains("/contract") || path.contains("/tests/");
         let test = if whole { vec![true; lines.len()] } else { test_lines(&code) };
         Source { path: path.to_owned(), lines, code, strings, test }
     }
