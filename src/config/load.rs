@@ -12,7 +12,7 @@ use super::show::Shown;
 use super::source::{Place, Source as Origin};
 use super::tree::{self, Node, Value};
 use super::written::Written;
-use super::{Config, Environment, expand, overrides, read, resolve, show, unsupported};
+use super::{Config, Environment, expand, mount, overrides, read, resolve, show, unsupported};
 
 /// Largest configuration file, in bytes.
 pub const FILE_BYTES_MAX: usize = 16 << 20;
@@ -100,14 +100,16 @@ pub fn load(source: &Source, env: Environment<'_>) -> Loaded {
     expand::expand_all(&mut root, env, &mut problems);
     unsupported::refuse(&mut root, &mut problems);
     let tree = root.clone();
-    let (mut config, mut start_notes) = (None, Vec::new());
+    let mut config = None;
+    let mut start_notes: Vec<String> =
+        files.iter().filter(|file| mount::is_mount(file)).map(|f| mount::note(f)).collect();
     if let Some(written) = read::read::<Written>(&mut root, &mut problems)
         && !problems.has_unread()
     {
         let resolved = resolve::resolve(&written, &root, env, &mut problems);
         watched.extend(resolved.watched);
         config = resolved.config;
-        start_notes = resolved.start_notes;
+        start_notes.extend(resolved.start_notes);
     }
     problems.keep_what_stands_beside_syntax();
     problems.sort();

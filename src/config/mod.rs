@@ -6,6 +6,7 @@
 mod expand;
 mod init;
 mod load;
+mod mount;
 mod nearest;
 mod overrides;
 mod problem;

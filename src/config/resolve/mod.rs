@@ -63,6 +63,7 @@ impl Context<'_> {
         let listeners = self.listeners(written);
         let clients = self.clients(written);
         let mut upstreams = self.upstreams(written);
+        let api_key = self.api_key(written);
         let keys = self.keys(written);
         let plans = self.plans(written);
         let conditions = self.conditions(written);
@@ -78,7 +79,8 @@ impl Context<'_> {
             clients,
             upstreams,
             routes,
-            api_key: self.api_key(written),
+            log: self.log(written, &api_key),
+            api_key,
             keys,
             plans,
             conditions,
@@ -86,7 +88,6 @@ impl Context<'_> {
             store,
             admin,
             ops,
-            log: self.log(written),
             errors: self.errors(written),
             ratelimit_headers: self.ratelimit_headers(written),
             identity_prefix: self.identity_prefix(written),

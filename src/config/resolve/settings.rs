@@ -12,8 +12,8 @@ use crate::config::written::{
     AddressLogText, DetailText, HeaderFamily, LogFormatText, LogText, QueryText, UnknownText, Written,
 };
 use crate::config::{
-    AccessLog, AddressLog, Admin, Errors, Geo, Log, LogFormat, Ops, QueryLog, RateLimitHeaders, Retention,
-    StoreSettings,
+    AccessLog, AddressLog, Admin, ApiKeyAuth, CredentialPlace, Errors, Geo, Log, LogFormat, Ops, QueryLog,
+    RateLimitHeaders, Retention, StoreSettings,
 };
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -25,6 +25,9 @@ const ADMIN_KEY_BYTES_MIN: usize = 16;
 const WORKERS: [u32; 2] = [1, 1_024];
 /// Memory of a table, in bytes.
 const MEMORY: [u64; 2] = [1 << 20, 1 << 40];
+/// Beginnings of headers that are in common use.
+const COMMON_PREFIXES: &[&str] =
+    &["accept-", "access-control-", "cache-", "content-", "if-", "proxy-", "sec-", "x-", "x-forwarded-"];
 /// Where a package keeps state.
 const SYSTEM_STATE_DIR: &str = "/var/lib/argus";
 /// Where state is kept by whoever just tries it.
@@ -113,7 +116,7 @@ impl Context<'_> {
         }
     }
 
-    pub(super) fn log(&mut self, written: &Written) -> Log {
+    pub(super) fn log(&mut self, written: &Written, api_key: &ApiKeyAuth) -> Log {
         let none = Default::default();
         let text = written.log.as_ref().unwrap_or(&none);
         let level = text.level.as_deref().unwrap_or("info");
@@ -128,19 +131,22 @@ impl Context<'_> {
                 Some(LogFormatText::Json) => LogFormat::Json,
                 Some(LogFormatText::Pretty) => LogFormat::Pretty,
             },
-            access: self.access_log(text),
+            access: self.access_log(text, api_key),
         }
     }
 
-    fn access_log(&mut self, text: &LogText) -> Option<AccessLog> {
+    fn access_log(&mut self, text: &LogText, api_key: &ApiKeyAuth) -> Option<AccessLog> {
         let none = Default::default();
         let text = text.access.as_ref().unwrap_or(&none);
         let mut headers = Vec::new();
         for (n, header) in text.headers.iter().flat_map(|h| &h.0).enumerate() {
+            let at = self.item(&["log", "access", "headers"], n);
             match HeaderName::from_bytes(header.as_bytes()) {
+                Ok(name) if is_credential(&name, api_key) => {
+                    self.error(Code::Value, &at, format!("`{name}` holds credentials and is never logged"));
+                }
                 Ok(name) => headers.push(name),
                 Err(_) => {
-                    let at = self.item(&["log", "access", "headers"], n);
                     self.error(Code::Value, &at, format!("`{}` is not the name of a header", short(header)));
                 }
             }
@@ -190,7 +196,10 @@ impl Context<'_> {
 
     pub(super) fn identity_prefix(&mut self, written: &Written) -> String {
         let given = written.identity_headers.as_ref().and_then(|i| i.prefix.as_deref()).unwrap_or("Argus-");
-        let good = given.len() > 2
+        // With such a prefix, headers that have nothing to do with identity would be taken from every request.
+        let common = COMMON_PREFIXES.iter().any(|common| given.eq_ignore_ascii_case(common));
+        let good = !common
+            && given.len() > 2
             && given.len() <= 40
             && given.ends_with('-')
             && HeaderName::from_bytes(given.as_bytes()).is_ok();
@@ -243,6 +252,13 @@ fn writable(dir: &Path) -> bool {
     let Ok(text) = std::ffi::CString::new(dir.as_os_str().as_bytes()) else { return false };
     // SAFETY: `text` is a C string that lives until the call is over; `access` only reads it.
     dir.is_dir() && unsafe { libc::access(text.as_ptr(), libc::W_OK | libc::X_OK) } == 0
+}
+
+/// Whether a header may hold what proves who is calling.
+fn is_credential(name: &HeaderName, api_key: &ApiKeyAuth) -> bool {
+    use http::header::{AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION};
+    [AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION].contains(name)
+        || api_key.from.contains(&CredentialPlace::Header(name.clone()))
 }
 
 /// `info`, or `info,argus::proxy=debug`.

@@ -44,6 +44,7 @@ fn every_mistake_is_told() {
     }
     if std::env::var_os("ARGUS_REGENERATE").is_some() {
         std::fs::write(FILE, &anew).unwrap();
+        return;
     }
     for (n, (have, want)) in anew.lines().zip(cases.lines()).enumerate() {
         assert_eq!(have, want, "{FILE}:{}", n + 1);
