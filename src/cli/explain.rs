@@ -8,13 +8,12 @@ use unicode_width::UnicodeWidthStr;
 
 use super::client::Sent;
 use super::exit::{Exit, Failure, Outcome};
-use super::field;
 use super::output::{Format, Paint, safe};
 use super::prompt;
 use super::session::Session;
 use super::table::plain;
 use super::words::parse_moment;
-use crate::model::key_format;
+use super::{field, key};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -29,7 +28,7 @@ pub struct ExplainArgs {
     #[arg(required = true, num_args = 1..=2, value_name = "METHOD URL")]
     pub request: Vec<String>,
     /// As if with this key: its name or id; `-` reads the key itself from standard input
-    #[arg(long, value_name = "KEY", value_parser = key)]
+    #[arg(long, value_name = "KEY")]
     pub key: Option<String>,
     /// As if it came from this address
     #[arg(long, value_name = "ADDRESS")]
@@ -40,14 +39,6 @@ pub struct ExplainArgs {
     /// With this header, such as `Origin: https://app.example.com`
     #[arg(long = "header", value_name = "NAME: VALUE", value_parser = header)]
     pub headers: Vec<(String, String)>,
-}
-
-/// A key's name or id. A whole key is refused: everybody on the machine can read a command line.
-fn key(text: &str) -> Result<String, String> {
-    if key_format::parse(text.as_bytes()).is_some() {
-        return Err("that is a secret, and everybody here can read a command line; use `--key -`, or its id".to_owned());
-    }
-    Ok(text.to_owned())
 }
 
 fn header(text: &str) -> Result<(String, String), String> {
@@ -93,6 +84,7 @@ pub async fn run(session: &mut Session, args: ExplainArgs) -> Outcome {
             body.insert("key".to_owned(), json!(text));
         }
         Some(id) => {
+            key::no_secret(id)?;
             body.insert("key_id".to_owned(), json!(id));
         }
     }
@@ -123,7 +115,7 @@ pub async fn run(session: &mut Session, args: ExplainArgs) -> Outcome {
 }
 
 fn is_allowed(answer: &Value) -> bool {
-    field::is_true(answer, "/allowed")
+    field::is_true(answer, "/valid")
 }
 
 /// The steps, the verdict, and what would change it.
@@ -178,7 +170,7 @@ mod tests {
 
     #[test]
     fn a_refusal_is_told_step_by_step() {
-        let answer = json!({"allowed": false, "code": "insufficient_scope", "status": 403, "steps": [
+        let answer = json!({"valid": false, "code": "insufficient_scope", "status": 403, "steps": [
             {"name": "route", "outcome": "passed", "detail": "invoices", "origin": "gateway.toml:54", "us": 1.2},
             {"name": "credential", "outcome": "passed", "detail": "API key, from X-API-Key", "us": 0.2},
             {"name": "ip", "outcome": "passed", "detail": "203.0.113.9 is in 203.0.113.0/24", "us": 0.2},
@@ -200,7 +192,7 @@ To allow it:   argus key edit partner-eu --add-scope invoices:write
 Or:            let POST accept orders:read
 "
         );
-        let admitted = json!({"allowed": true, "code": "ok", "status": null, "steps": [], "fix": []});
+        let admitted = json!({"valid": true, "code": "ok", "status": null, "steps": [], "fix": []});
         assert_eq!(render(&admitted, Paint::OFF), "→ let through\n");
     }
 
@@ -218,8 +210,10 @@ Or:            let POST accept orders:read
 
     #[test]
     fn secrets_are_not_taken_from_the_command_line() {
-        assert!(key("argus_live_9f3KtWq2Zc_0123456789ABCDEFGHIJKLMNOPQRSTUV1c6QiG").is_err());
-        assert!(key("partner-eu").is_ok() && key("key_9f3KtWq2Zc").is_ok() && key("-").is_ok());
+        let secret = "argus_live_9f3KtWq2Zc_0123456789ABCDEFGHIJKLMNOPQRSTUV1c6QiG";
+        let refused = key::no_secret(secret).unwrap_err();
+        assert!(!format!("{refused:?}").contains("0123456789"), "{refused:?}");
+        assert!(["partner-eu", "key_9f3KtWq2Zc", "-"].iter().all(|name| key::no_secret(name).is_ok()));
         assert_eq!(header("Origin: https://a"), Ok(("Origin".to_owned(), "https://a".to_owned())));
         assert!(header("Origin").is_err() && header("a b: c").is_err());
     }

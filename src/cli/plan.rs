@@ -88,7 +88,8 @@ fn show(session: &mut Session, plan: &Value) -> Outcome {
 }
 
 fn origin(document: &Value) -> String {
-    field::text_or(document, "/origin", "the store")
+    let other = if field::text(document, "/managed_by") == "file" { "built in" } else { "the store" };
+    field::text_or(document, "/origin", other)
 }
 
 /// What a plan grants: `50/s, 3000/min, 2 000 000/month`; `nothing is limited` where it limits nothing.
@@ -120,6 +121,7 @@ mod tests {
         let plan = json!({"name": "pro", "limits": [{"rate": "50/s", "burst": 100}, {"rate": "9/min", "by": ["owner", "route"]}],
             "quota": {"units": 2_000_000, "every": "month"}, "origin": "gateway.toml:96"});
         assert_eq!(row(&plan), ["pro", "50/s, 9/min by owner+route, 2 000 000/month", "gateway.toml:96"]);
-        assert_eq!(row(&json!({"name": "x"})), ["x", "no limits", "the store"]);
+        assert_eq!(row(&json!({"name": "x", "managed_by": "api"})), ["x", "no limits", "the store"]);
+        assert_eq!(origin(&json!({"managed_by": "file", "origin": ""})), "built in");
     }
 }

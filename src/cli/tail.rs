@@ -86,7 +86,7 @@ fn line(decision: &Value, paint: Paint, zone: &jiff::tz::TimeZone) -> String {
         _ => Tone::Bad,
     };
     let request = format!("{} {}", text("/method"), text("/path"));
-    let who = safe(&field::text_or(decision, "/key_name", &field::text_or(decision, "/key_id", "–")));
+    let who = safe(&field::text_or(decision, "/key", &field::text_or(decision, "/key_id", "–")));
     let from = format!("{} {}", text("/client_ip"), text("/country"));
     let mut why = safe(&field::text_or(decision, "/code", "ok"));
     let detail = text("/detail");

@@ -4,14 +4,16 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
-/// A length of time in its largest unit that fits: `4 s`, `3 min`, `22 h`, `82 d`.
+/// A length of time in its largest unit that fits, rounded: `4 s`, `3 min`, `22 h`, `82 d`.
 pub fn span(length: SignedDuration) -> String {
-    let seconds = length.as_secs().unsigned_abs();
-    match seconds {
-        0..=119 => format!("{seconds} s"),
-        120..=7_199 => format!("{} min", seconds / 60),
-        7_200..=172_799 => format!("{} h", seconds / 3_600),
-        _ => format!("{} d", seconds / 86_400),
+    let milliseconds = length.as_millis().unsigned_abs();
+    let rounded = |unit: u128| (milliseconds + unit / 2) / unit;
+    // A span rounds up into the next unit together: 119.6 s are 2 min.
+    match (rounded(1_000), rounded(60_000), rounded(3_600_000)) {
+        (seconds @ 0..=119, ..) => format!("{seconds} s"),
+        (_, minutes @ 0..=119, _) => format!("{minutes} min"),
+        (_, _, hours @ 0..=47) => format!("{hours} h"),
+        _ => format!("{} d", rounded(86_400_000)),
     }
 }
 
@@ -169,6 +171,8 @@ mod tests {
             ("2026-08-11T13:33:20Z", "41 d ago"),
             ("2026-09-22T11:33:20Z", "in 22 h"),
             ("2026-12-12T14:00:00Z", "in 82 d"),
+            ("2026-12-20T13:33:19.6Z", "in 90 d"),
+            ("2026-09-22T13:33:19.6Z", "in 24 h"),
         ] {
             assert_eq!(until(now, at(then)), said);
         }

@@ -30,7 +30,7 @@ fn a_gateway_in_order_is_told_in_a_few_good_lines() {
 ✓ gateway     argus {}, up 33 min, 1 listener bound
 ✓ store       embedded, in ./argus-data, revision 12
 ✓ clock       agrees with the gateway's
-✓ geo db      /c.mmdb is 20 d old
+✓ geo db      /c.mmdb is 21 d old
 ✓ tls         /tls.crt ends in 70 d
 ✓ decision    p99 38 µs
 ✓ admin       on 127.0.0.1:9640, this machine only

@@ -45,6 +45,7 @@ pub struct CreateArgs {
 }
 
 pub(super) async fn run(session: &mut Session, args: CreateArgs) -> Outcome {
+    let owner = args.settings.owner.clone();
     let mut body = Map::from_iter([("name".to_owned(), json!(args.name))]);
     body.extend(args.environment.map(|word| ("environment".to_owned(), json!(word))));
     body.extend(args.r#type.map(|word| ("type".to_owned(), json!(word))));
@@ -53,18 +54,26 @@ pub(super) async fn run(session: &mut Session, args: CreateArgs) -> Outcome {
     let client = session.client().await?;
     let path = with_query("/v1/keys", [("dry_run", args.dry_run.then(|| "true".to_owned()))]);
     if args.dry_run {
-        let answer = client.post(&path, &Value::Object(body)).await?;
+        let answer = client.post(&path, &Value::Object(body)).await.map_err(|e| owner_hint(e, owner))?;
         session.out.note("nothing was made; this is what would be");
         return super::show::print(session, &answer.body);
     }
     session.out.reserve_secret_file()?;
     let made = client.call(Method::POST, &path, Sent::json(&Value::Object(body))).await;
-    let mut made = made.inspect_err(|_| session.out.release_secret_file())?.body;
+    let mut made = made.inspect_err(|_| session.out.release_secret_file()).map_err(|e| owner_hint(e, owner))?.body;
     let grants = grants_of(&client, &made).await;
     hand_over(&mut session.out, &mut made, "created")?;
     let notes = about(&made, &grants, &session.out);
     session.out.note(&notes);
     Ok(Exit::Done)
+}
+
+/// Says how to go on in the words of the command line where the owner is missing.
+fn owner_hint(mut e: Failure, owner: Option<String>) -> Failure {
+    if let Some(owner) = owner.filter(|_| e.details.iter().any(|line| line == "at /owner")) {
+        e.hints = vec![format!("add --create-owner, or `argus owner create {owner}` first")];
+    }
+    e
 }
 
 /// Prints the secret of a key that was just made; with `--json` the whole object.

@@ -98,7 +98,7 @@ pub struct EditArgs {
 
 pub(super) async fn run(session: &mut Session, args: EditArgs) -> Outcome {
     let client = session.client().await?;
-    let path = path(&args.key);
+    let path = path(&args.key)?;
     let before = client.get(&path).await?;
     let patch = patch(&args, &before.body)?;
     let query = with_query(&path, [("dry_run", args.dry_run.then(|| "true".to_owned()))]);

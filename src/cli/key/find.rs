@@ -229,7 +229,7 @@ async fn states(session: &Session, finds: &[Find]) -> BTreeMap<String, String> {
 }
 
 async fn state(client: &Client, id: &str) -> Result<String, Failure> {
-    match client.get(&path(id)).await {
+    match client.get(&path(id)?).await {
         Ok(answer) => Ok(field::text(&answer.body, "/status")),
         Err(e) if e.exit == Exit::NotFound => Ok("unknown here".to_owned()),
         Err(e) => Err(e),

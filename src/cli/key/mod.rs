@@ -14,9 +14,10 @@ mod state;
 use clap::Subcommand;
 
 use super::client::{Client, segment};
-use super::exit::Outcome;
+use super::exit::{Failure, Outcome};
 use super::session::Session;
 use super::verify;
+use crate::model::key_format;
 
 pub(super) use settings::pair;
 
@@ -90,8 +91,19 @@ pub async fn run(session: &mut Session, command: KeyCommand) -> Outcome {
 }
 
 /// The address of a key named by a person.
-fn path(name: &str) -> String {
-    format!("/v1/keys/{}", segment(name))
+fn path(name: &str) -> Result<String, Failure> {
+    no_secret(name)?;
+    Ok(format!("/v1/keys/{}", segment(name)))
+}
+
+/// Refuses a whole key where its name or id is wanted, without repeating it: everybody on the machine can read a
+/// command line, and an address ends up in logs.
+pub(super) fn no_secret(name: &str) -> Result<(), Failure> {
+    match key_format::parse(name.as_bytes()) {
+        None => Ok(()),
+        Some(parts) => Err(Failure::usage("a whole key stands on the command line, where everybody here can read it")
+            .hint(format!("name it by its id, `{}`", parts.id))),
+    }
 }
 
 /// What a plan grants, as people say it: `3000/min, 2 000 000/month`. Empty if it cannot be learnt.

@@ -38,7 +38,7 @@ fn overlap(text: &str) -> Result<String, String> {
 
 pub(super) async fn run(session: &mut Session, args: RotateArgs) -> Outcome {
     let client = session.client().await?;
-    let path = path(&args.key);
+    let path = path(&args.key)?;
     let old = field::text_or(&client.get(&path).await?.body, "/id", &args.key);
     session.out.reserve_secret_file()?;
     let body = args.overlap.map_or(json!({}), |overlap| json!({"overlap": overlap}));
@@ -46,7 +46,7 @@ pub(super) async fn run(session: &mut Session, args: RotateArgs) -> Outcome {
     let mut made = made.inspect_err(|_| session.out.release_secret_file())?.body;
     hand_over(&mut session.out, &mut made, "rotated")?;
     // Asked by id: the name belongs to the new key from now on.
-    let old_key = client.get(&super::path(&old)).await.map(|answer| answer.body).unwrap_or(Value::Null);
+    let old_key = client.get(&super::path(&old)?).await.map(|answer| answer.body).unwrap_or(Value::Null);
     let ends = field::moment(&old_key, "/expires_at");
     session.out.note(&told(&old, ends, session.out.now, &session.out.zone));
     Ok(Exit::Done)

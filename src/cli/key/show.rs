@@ -25,7 +25,7 @@ pub struct ShowArgs {
 }
 
 pub(super) async fn run(session: &mut Session, args: ShowArgs) -> Outcome {
-    let answer = session.client().await?.get(&path(&args.key)).await?;
+    let answer = session.client().await?.get(&path(&args.key)?).await?;
     print(session, &answer.body)
 }
 

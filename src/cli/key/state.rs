@@ -9,8 +9,10 @@ use super::path;
 use crate::cli::client::{Client, Sent, with_query};
 use crate::cli::exit::{Exit, Failure, Outcome};
 use crate::cli::field;
+use crate::cli::output::Format;
 use crate::cli::prompt::confirm;
 use crate::cli::session::Session;
+use crate::cli::table::plain;
 use crate::cli::words::count;
 
 pub(super) const DISABLE_EXAMPLES: &str = "\
@@ -78,29 +80,29 @@ pub(super) async fn enable(session: &mut Session, args: NamedArgs) -> Outcome {
 
 async fn switch(session: &mut Session, key: &str, verb: &str, done: &str) -> Outcome {
     let client = session.client().await?;
-    let answer = client.post(&format!("{}/{verb}", path(key)), &json!({})).await?.body;
-    tell(session, &answer, key, done)
+    let answer = client.post(&format!("{}/{verb}", path(key)?), &json!({})).await?.body;
+    tell(session, &answer, done)
 }
 
 pub(super) async fn revoke(session: &mut Session, args: RevokeArgs) -> Outcome {
     let client = session.client().await?;
-    let found = client.get(&path(&args.key)).await?;
+    let found = client.get(&path(&args.key)?).await?;
     ask(session, &client, "Revoke", &found.body, args.confirm.as_deref()).await?;
     // By id, so that what was asked about is what is revoked.
     let id = field::text_or(&found.body, "/id", &args.key);
     let body = json!({"reason": args.reason});
-    let answer = client.post(&format!("{}/revoke", path(&id)), &body).await?.body;
-    tell(session, &answer, &args.key, "revoked")
+    let answer = client.post(&format!("{}/revoke", path(&id)?), &body).await?.body;
+    tell(session, &answer, "revoked")
 }
 
 pub(super) async fn delete(session: &mut Session, args: DeleteArgs) -> Outcome {
     let client = session.client().await?;
-    let found = client.get(&path(&args.key)).await?;
+    let found = client.get(&path(&args.key)?).await?;
     ask(session, &client, "Delete", &found.body, args.confirm.as_deref()).await?;
     let id = field::text_or(&found.body, "/id", &args.key);
     let sent = Sent { body: None, if_match: found.etag };
-    let answer = client.call(Method::DELETE, &path(&id), sent).await?.body;
-    tell(session, &answer, &args.key, "deleted")
+    client.call(Method::DELETE, &path(&id)?, sent).await?;
+    crate::cli::deleted(session, &id, &field::text(&found.body, "/name"))
 }
 
 async fn ask(
@@ -129,21 +131,17 @@ async fn recent_requests(session: &Session, client: &Client, id: &str) -> Option
     crate::cli::stats::total(&answer.body, "requests")
 }
 
-fn tell(session: &mut Session, answer: &Value, key: &str, done: &str) -> Outcome {
-    if session.is_human() {
-        let text = told(answer, done);
-        session.out.note(&format!("{} {text}", session.out.paint_err.good("✓")));
-    } else if answer.is_null() {
-        let plain = session.out.format == crate::cli::output::Format::Plain;
-        if plain {
-            session.out.result(&format!("{}\t{done}", crate::cli::output::safe(key)))?;
-        } else {
-            session.out.json(&json!({"key": key, "done": done}))?;
+fn tell(session: &mut Session, answer: &Value, done: &str) -> Outcome {
+    match session.out.format {
+        Format::Human => {
+            let text = told(answer, done);
+            session.out.note(&format!("{} {text}", session.out.paint_err.good("✓")));
         }
-    } else if session.out.format == crate::cli::output::Format::Json {
-        session.out.json(answer)?;
-    } else {
-        session.out.result(&format!("{}\t{done}", crate::cli::output::safe(key)))?;
+        Format::Plain => {
+            let row = ["/id", "/name", "/status"].map(|pointer| field::text(answer, pointer));
+            session.out.result(&plain([row.as_slice()]))?;
+        }
+        Format::Json => session.out.json(answer)?,
     }
     Ok(Exit::Done)
 }
@@ -155,6 +153,8 @@ fn told(answer: &Value, done: &str) -> String {
         (Some(acknowledged), Some(nodes), Some(ms)) => {
             format!("{done} — {acknowledged} of {nodes} node{} confirmed in {ms} ms", if nodes == 1 { "" } else { "s" })
         }
+        // Nothing was done, so nobody had to be told.
+        _ if done == "revoked" => "revoked already".to_owned(),
         _ => done.to_owned(),
     }
 }
@@ -168,6 +168,7 @@ mod tests {
         let proof = |nodes: u64| json!({"propagated": {"nodes": nodes, "acknowledged": nodes, "ms": 38}});
         assert_eq!(told(&proof(3), "revoked"), "revoked — 3 of 3 nodes confirmed in 38 ms");
         assert_eq!(told(&proof(1), "revoked"), "revoked — 1 of 1 node confirmed in 38 ms");
-        assert_eq!(told(&Value::Null, "deleted"), "deleted");
+        assert_eq!(told(&json!({"status": "revoked"}), "revoked"), "revoked already");
+        assert_eq!(told(&json!({"status": "disabled"}), "disabled"), "disabled");
     }
 }
