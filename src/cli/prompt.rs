@@ -80,15 +80,20 @@ pub fn secret(session: &Session, source: Option<&Path>) -> Result<PresentedKey, 
     })
 }
 
-fn first_line(from: impl Read) -> io::Result<Zeroizing<Vec<u8>>> {
-    // Filled up to its capacity at most, so that no copy of the secret is left behind by growing.
-    let mut text = Zeroizing::new(Vec::with_capacity(2 * CREDENTIAL_LEN_MAX));
-    for byte in from.take(2 * CREDENTIAL_LEN_MAX as u64).bytes() {
-        match byte? {
-            b'\n' => break,
-            b => text.push(b),
+fn first_line(mut from: impl Read) -> io::Result<Zeroizing<Vec<u8>>> {
+    // Of fixed size, so that no copy of the secret is left behind by growing.
+    let mut text = Zeroizing::new(vec![0; 2 * CREDENTIAL_LEN_MAX]);
+    let mut len = 0;
+    while len < text.len() && !text[..len].contains(&b'\n') {
+        match from.read(&mut text[len..]) {
+            Ok(0) => break,
+            Ok(n) => len += n,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
         }
     }
+    let end = text[..len].iter().position(|b| *b == b'\n').unwrap_or(len);
+    text.truncate(end);
     Ok(text)
 }
 
