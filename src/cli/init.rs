@@ -95,10 +95,9 @@ fn answers(session: &Session, args: InitArgs) -> Result<Answers, Failure> {
 async fn running(session: &Session) -> Result<Answers, Failure> {
     let runtime = Runtime::fetch(&session.client().await?).await?;
     let answers = of_runtime(&runtime)?;
-    for setting in runtime.settings() {
-        if setting.from.ends_with("(environment)") {
-            session.out.warn(&format!("{} is set by {}: keep that too", setting.field, setting.from));
-        }
+    for setting in runtime.settings().iter().filter(|s| s.from.ends_with("(environment)") && s.field != "listen") {
+        // It goes on to come from there, so it is not written down; who moves the file elsewhere may want to know.
+        session.out.detail(&format!("{} comes from {}, not from the file", setting.field, setting.from));
     }
     Ok(answers)
 }
