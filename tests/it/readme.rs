@@ -255,7 +255,7 @@ impl Shell {
 
     /// The lines a command prints.
     fn run(&mut self, typed: &str) -> Vec<String> {
-        writeln!(self.input, "{typed}\necho; echo '{}'", Shell::END).unwrap();
+        writeln!(self.input, "{typed}\nstatus=$?; echo; echo '{}'; (exit $status)", Shell::END).unwrap();
         let mut seen = Vec::new();
         loop {
             let line =
