@@ -155,8 +155,8 @@ fn told(verdict: &Value) -> String {
                 format!("the audit is whole: {} record{s}, {first} to {last}, head {head}", count(records))
             }
         },
-        "altered" => format!("record {seq} was changed, or stands where another belongs"),
-        "gap" => format!("record {seq} is missing"),
+        "altered" => format!("altered at {seq}: the record was changed, or stands where another belongs"),
+        "gap" => format!("gap at {seq}: the record is missing"),
         other => format!("the audit is not whole: {other}"),
     }
 }
@@ -175,8 +175,11 @@ mod tests {
                 "the audit is whole: 12 000 records, 1 to 12000, head e90f",
             ),
             (json!({"verdict": "ok", "records": 0}), "the audit is whole: it holds no records yet"),
-            (json!({"verdict": "altered", "seq": 7}), "record 7 was changed, or stands where another belongs"),
-            (json!({"verdict": "gap", "seq": 7}), "record 7 is missing"),
+            (
+                json!({"verdict": "altered", "seq": 7}),
+                "altered at 7: the record was changed, or stands where another belongs",
+            ),
+            (json!({"verdict": "gap", "seq": 7}), "gap at 7: the record is missing"),
         ] {
             assert_eq!(told(&verdict), said);
         }
