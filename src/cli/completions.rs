@@ -22,6 +22,8 @@ pub struct CompletionsArgs {
 
 /// Does it.
 pub fn run(session: &mut Session, args: CompletionsArgs) -> Outcome {
+    let global = &session.global;
+    global.refuse("completions", &[("--json", global.json), ("--plain", global.plain)])?;
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut args::command(ColorChoice::Never), "argus", &mut script);
     let script = String::from_utf8(script).map_err(|e| Failure::failed(format!("cannot print the script: {e}")))?;

@@ -24,6 +24,8 @@ pub struct HelpArgs {
 
 /// Does it.
 pub fn run(session: &mut Session, args: HelpArgs) -> Outcome {
+    let global = &session.global;
+    global.refuse("help", &[("--json", global.json), ("--plain", global.plain)])?;
     let text = match args.topic.split_first() {
         Some((first, rest)) if first == "config" => manual(rest)?,
         _ => page(&args.topic, session.out.paint.is_on())?,

@@ -1,7 +1,7 @@
 //! The command line.
 //!
-//! One file a command. A command asks the admin API through [`client`], renders what it got by pure functions, and
-//! hands the text to [`output`], the only place that prints. How it ended is an [`exit::Exit`].
+//! One file a command. A command asks the admin API through `client`, renders what it got by pure functions, and
+//! hands the text to `output`, the only place that prints. How it ended is an [`Exit`].
 
 pub mod args;
 mod audit;
@@ -45,7 +45,7 @@ use std::process::ExitCode;
 use clap::{ColorChoice, FromArgMatches};
 use serde_json::{Value, json};
 
-use args::{Cli, Command, Other};
+use args::{Cli, Command, Global, Other};
 use exit::{Exit, Failure, Outcome};
 use output::Format;
 use session::Session;
@@ -91,6 +91,10 @@ fn dispatch(session: &mut Session, command: Command) -> Outcome {
 }
 
 async fn ask(session: &mut Session, command: Other) -> Outcome {
+    if let Some(name) = asks_nobody(&command) {
+        let Global { server, socket, .. } = &session.global;
+        session.global.refuse(name, &[("--server", server.is_some()), ("--socket", socket.is_some())])?;
+    }
     match command {
         Other::Init(args) => init::run(session, args).await,
         Other::Check(args) => check::run(session, args),
@@ -111,6 +115,20 @@ async fn ask(session: &mut Session, command: Other) -> Outcome {
         Other::Completions(args) => completions::run(session, args),
         Other::Version => version::run(session),
         Other::Help(args) => help::run(session, args),
+    }
+}
+
+/// The name of a command that has no use for an admin side.
+fn asks_nobody(command: &Other) -> Option<&'static str> {
+    match command {
+        Other::Check(_) => Some("check"),
+        Other::Schema => Some("schema"),
+        Other::Key(key::KeyCommand::ScanRule(_)) => Some("key scan-rule"),
+        Other::Health(_) => Some("health"),
+        Other::Completions(_) => Some("completions"),
+        Other::Version => Some("version"),
+        Other::Help(_) => Some("help"),
+        _ => None,
     }
 }
 

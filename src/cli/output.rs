@@ -245,7 +245,8 @@ pub fn clap_message(error: &clap::Error, no_color: bool) {
 /// `error:` with its lines, then the hints.
 pub fn render_failure(failure: &Failure, paint: Paint) -> String {
     let mut out = match &failure.report {
-        Some(report) => format!("{}\n", report.trim_end()),
+        Some(report) if paint.is_on() => format!("{}\n", report.trim_end()),
+        Some(report) => format!("{}\n", without_colours(report.trim_end())),
         None => format!("{} {}\n", paint.bad("error:"), safe(&failure.message)),
     };
     for line in &failure.details {
@@ -255,6 +256,14 @@ pub fn render_failure(failure: &Failure, paint: Paint) -> String {
         out.push_str(&format!("  {} {}\n", paint.dim("hint:"), safe(hint)));
     }
     out
+}
+
+/// A text of ours without the colours it was laid out in.
+fn without_colours(text: &str) -> String {
+    let mut parts = text.split("\u{1b}[");
+    let first = parts.next().unwrap_or_default().to_owned();
+    // A colour ends in `m`; nothing else of the kind is ever written.
+    parts.fold(first, |out, part| out + part.split_once('m').map_or(part, |(_, rest)| rest))
 }
 
 /// Text of others with everything escaped that could steer a terminal: control bytes, and the characters that turn
@@ -320,6 +329,10 @@ mod tests {
             render_failure(&failure, Paint::OFF),
             "error: key \"biling-prod\" was not found\n  hint: did you mean `billing-prod`? `argus key list` shows all\n"
         );
+        let report = Some("\u{1b}[1;31merror[C101]\u{1b}[0m: x\n".to_owned());
+        let laid_out = Failure { report, ..Failure::usage("") };
+        assert_eq!(render_failure(&laid_out, Paint::OFF), "error[C101]: x\n");
+        assert_eq!(render_failure(&laid_out, Paint::ON), "\u{1b}[1;31merror[C101]\u{1b}[0m: x\n");
         assert!(render_failure(&failure, Paint::ON).starts_with("\u{1b}[31merror:\u{1b}[0m key"));
     }
 }

@@ -10,7 +10,7 @@ use super::field;
 use super::output::Format;
 use super::session::Session;
 use super::table::{Cell, Table, Tone, plain};
-use super::words::{bytes, count, minute, parse_length, parse_moment};
+use super::words::{before, bytes, count, minute, parse_length, parse_moment};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -83,7 +83,7 @@ fn bucket(text: &str) -> Result<String, String> {
 /// Does it.
 pub async fn run(session: &mut Session, args: StatsArgs) -> Outcome {
     let from = match args.since {
-        Since::Ago(span) => session.out.now - span,
+        Since::Ago(span) => before(session.out.now, span),
         Since::At(at) => at,
     };
     let by: Vec<&str> = args.by.iter().map(|by| by.as_str()).collect();

@@ -1,8 +1,11 @@
 //! `argus tail`: decisions as they are made, a line each.
 
+use std::time::Duration;
+
 use clap::Args;
 use http_body_util::BodyExt;
 use serde_json::Value;
+use tokio::time::timeout;
 
 use super::client::with_query;
 use super::events::{Event, Reader};
@@ -19,6 +22,13 @@ Examples:
   argus tail --filter 'code!=ok owner=acme'
   argus tail --filter route=orders --json | jq .client_ip";
 
+/// Longest time without a byte: where nothing happens, the server says so every 15 seconds.
+const QUIET_MAX: Duration = Duration::from_secs(60);
+
+fn silent() -> Failure {
+    Failure::new(Exit::Unreachable, format!("nothing came for {} s", QUIET_MAX.as_secs()))
+}
+
 /// What to watch.
 #[derive(Debug, Args)]
 pub struct TailArgs {
@@ -33,7 +43,8 @@ pub async fn run(session: &mut Session, args: TailArgs) -> Outcome {
     let mut body = client.stream(&with_query("/v1/stream", [("filter", args.filter)])).await?;
     let mut reader = Reader::default();
     session.out.detail("watching; Ctrl-C ends");
-    while let Some(frame) = body.frame().await {
+    loop {
+        let Some(frame) = timeout(QUIET_MAX, body.frame()).await.map_err(|_| silent())? else { break };
         let frame = frame.map_err(|e| Failure::new(Exit::Unreachable, format!("the stream broke off: {e}")))?;
         let Ok(piece) = frame.into_data() else { continue };
         for event in reader.take(&piece).map_err(|e| Failure::failed(e.to_string()))? {

@@ -115,6 +115,18 @@ fn what_means_nothing_to_a_command_is_refused_not_ignored() {
 }
 
 #[test]
+fn an_admin_side_is_not_named_to_commands_that_ask_nobody() {
+    for line in
+        [&["argus", "version"][..], &["argus", "check"], &["argus", "key", "scan-rule", "github"], &["argus", "health"]]
+    {
+        let Command::Other(command) = parse(line).unwrap().command else { panic!("{line:?}") };
+        assert_eq!(asks_nobody(&command), Some(&*line[1..].join(" ").replace(" github", "")));
+    }
+    let Command::Other(command) = parse(&["argus", "key", "list"]).unwrap().command else { panic!("key list") };
+    assert_eq!(asks_nobody(&command), None);
+}
+
+#[test]
 fn objects_for_programs_are_flat() {
     assert_eq!(flat(&json!(["a", "b"])), "a,b");
     assert_eq!(flat(&json!([1, {"a": null}])), "[1,{\"a\":null}]");

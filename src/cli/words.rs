@@ -28,6 +28,16 @@ pub fn until(now: Timestamp, at: Timestamp) -> String {
     if at > now { format!("in {}", span(at.duration_since(now))) } else { ago(now, at) }
 }
 
+/// The moment `length` before `at`, or the first there is.
+pub fn before(at: Timestamp, length: SignedDuration) -> Timestamp {
+    at.checked_sub(length).unwrap_or(Timestamp::MIN)
+}
+
+/// The moment `length` after `at`, or the last there is.
+pub fn after(at: Timestamp, length: SignedDuration) -> Timestamp {
+    at.checked_add(length).unwrap_or(Timestamp::MAX)
+}
+
 /// `2026-09-22 15:33` in `zone`.
 pub fn minute(at: Timestamp, zone: &TimeZone) -> String {
     at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M").to_string()
@@ -208,6 +218,10 @@ mod tests {
         for bad in ["", "30", "d", "0s", "-1d", "1y", "99999999999999999999d", "9999999d", "1h 30m"] {
             assert!(parse_length(bad).is_err(), "{bad}");
         }
+        assert_eq!(
+            (before(Timestamp::MIN, SignedDuration::MAX), after(Timestamp::MAX, SignedDuration::MAX)),
+            (Timestamp::MIN, Timestamp::MAX)
+        );
         assert_eq!(parse_moment("2026-12-01"), Ok(at("2026-12-01T00:00:00Z")));
         assert_eq!(parse_moment("2026-12-01T08:00:00+01:00"), Ok(at("2026-12-01T07:00:00Z")));
         for bad in ["", "tomorrow", "2026-13-01", "12"] {

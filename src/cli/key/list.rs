@@ -9,7 +9,7 @@ use crate::cli::field;
 use crate::cli::pages::{self, ROWS_DEFAULT, Wanted, parse_rows};
 use crate::cli::session::Session;
 use crate::cli::table::{Cell, Table, Tone};
-use crate::cli::words::{ago, bar, parse_length, parse_moment, plural, until};
+use crate::cli::words::{after, ago, bar, before, parse_length, parse_moment, plural, until};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -57,7 +57,7 @@ pub struct ListArgs {
 
 pub(super) async fn run(session: &mut Session, args: ListArgs) -> Outcome {
     let now = session.out.now;
-    let before = args.expires_before.or(args.expires_within.map(|span| now + span));
+    let ends_before = args.expires_before.or(args.expires_within.map(|span| after(now, span)));
     let wanted = Wanted {
         path: "/v1/keys",
         query: vec![
@@ -66,8 +66,8 @@ pub(super) async fn run(session: &mut Session, args: ListArgs) -> Outcome {
             ("status", args.status),
             ("plan", args.plan),
             ("scope", args.scope),
-            ("unused_since", args.unused_for.map(|span| (now - span).to_string())),
-            ("expires_before", before.map(|at| at.to_string())),
+            ("unused_since", args.unused_for.map(|span| before(now, span).to_string())),
+            ("expires_before", ends_before.map(|at| at.to_string())),
         ],
         rows_max: args.limit,
     };

@@ -13,7 +13,7 @@ use crate::cli::output::Format;
 use crate::cli::prompt::confirm;
 use crate::cli::session::Session;
 use crate::cli::table::plain;
-use crate::cli::words::count;
+use crate::cli::words::{before, count};
 
 pub(super) const DISABLE_EXAMPLES: &str = "\
 Examples:
@@ -125,7 +125,7 @@ async fn ask(
 
 /// How often the key was used in the last hour, if that can be learnt.
 async fn recent_requests(session: &Session, client: &Client, id: &str) -> Option<u64> {
-    let from = session.out.now - SignedDuration::from_hours(1);
+    let from = before(session.out.now, SignedDuration::from_hours(1));
     let query = [("key", Some(id.to_owned())), ("from", Some(from.to_string())), ("group_by", Some("key".to_owned()))];
     let answer = client.get(&with_query("/v1/usage", query)).await.ok()?;
     crate::cli::stats::total(&answer.body, "requests")
