@@ -8,7 +8,7 @@ pub mod refresh;
 pub mod route_table;
 pub mod subject;
 #[cfg(test)]
-pub(crate) mod testing;
+pub(crate) mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -2,7 +2,7 @@
 
 use super::explain::{Caller, ExplainInput, StepOutcome, Target};
 use super::*;
-use crate::snapshot::testing::key;
+use crate::snapshot::tests::key;
 
 const TOML: &str = r#"
 [routes.invoices]
@@ -156,7 +156,7 @@ async fn operators_see_what_callers_do_not() {
     for (credential, told) in [
         (&b"hunter2"[..], "not shaped like a key"),
         (&damaged, "checksum"),
-        (crate::snapshot::testing::secret_of(&key("nobody")).expose(), "no such key"),
+        (crate::snapshot::tests::secret_of(&key("nobody")).expose(), "no such key"),
     ] {
         let caller = Caller::Presented(PresentedKey::new(credential).unwrap());
         let (steps, _) = explained(&gate, question("GET /v1/invoices", caller)).await;

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::snapshot::RateLimitHeaders;
-use crate::snapshot::testing::{key, owner, secret_of};
+use crate::snapshot::tests::{key, owner, secret_of};
 
 const BOTH: RateLimitHeaders = RateLimitHeaders { ietf: true, legacy: true };
 

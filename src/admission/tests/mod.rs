@@ -1,6 +1,7 @@
 //! Verdicts, through the one door there is: a request, and what becomes of it.
 
 mod explained;
+mod fenced;
 mod limited;
 mod steps;
 
@@ -18,7 +19,7 @@ use crate::model::key::Key;
 use crate::model::secret::PresentedKey;
 use crate::snapshot::build::{Documents, build};
 use crate::snapshot::key_cache::KeyCache;
-use crate::snapshot::testing::{FakeStore, NOW, config};
+use crate::snapshot::tests::{FakeStore, NOW, config};
 use crate::store::Store;
 
 /// An engine over a store in memory, and a clock that stands still.

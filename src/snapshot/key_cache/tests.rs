@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use super::super::build::Documents;
 use super::super::refresh::Mutator;
-use super::super::testing::*;
+use super::super::tests::*;
 use super::super::{Current, build};
 use super::*;
 use crate::store::Change;

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::super::key_cache::KeyFound;
-use super::super::testing::*;
+use super::super::tests::*;
 use super::*;
 use crate::model::key::Key;
 use crate::store::{Document, StoredKey};

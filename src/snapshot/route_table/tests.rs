@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::super::testing::snapshot;
+use super::super::tests::snapshot;
 use super::*;
 use crate::snapshot::Snapshot;
 
