@@ -5,8 +5,6 @@
 
 use std::sync::Arc;
 
-use tracing::warn;
-
 use super::credential::{self, Presented};
 use super::explain::{Caller, Failure, Watch};
 use super::head::Head;
@@ -146,9 +144,7 @@ fn missing(snapshot: &Snapshot, watch: &mut impl Watch) -> Box<Refusal> {
 }
 
 fn refuse(why: &NotAKey) -> Box<Refusal> {
-    if let NotAKey::Untold(error) = why {
-        // Told once a lookup that failed, not once a request of a known key: those go on.
-        warn!(error = %error, cause = std::error::Error::source(error).map(tracing::field::display), "key lookup failed");
+    if let NotAKey::Untold(_) = why {
         let mut refusal =
             Refusal::new(Reason::StoreUnavailable, "The key store cannot be asked at present. Try again shortly.");
         refusal.retry_after_s = Some(1);

@@ -124,6 +124,7 @@ pub struct KeyCache {
     changes: Mutex<u64>,
     foreign: AtomicBool,
     asked: AtomicU64,
+    failing: AtomicBool,
 }
 
 impl std::fmt::Debug for KeyCache {
@@ -150,6 +151,7 @@ impl KeyCache {
             changes: Mutex::new(0),
             foreign: AtomicBool::new(foreign),
             asked: AtomicU64::new(0),
+            failing: AtomicBool::new(false),
         })
     }
 
@@ -165,10 +167,31 @@ impl KeyCache {
     /// one then asks the store itself.
     pub async fn find(&self, digest: &KeyDigest, snapshot: &Snapshot, now_us: u64) -> Result<KeyFound, KeyLookupError> {
         let lookup = self.find_unbounded(digest, snapshot, now_us);
-        match tokio::time::timeout(self.deadline, lookup).await {
+        let found = match tokio::time::timeout(self.deadline, lookup).await {
             Ok(found) => found,
             Err(_) => Err(KeyLookupError::Timeout(self.deadline)),
+        };
+        self.tell(found.as_ref().err());
+        found
+    }
+
+    /// Logs when the store stops answering and when it answers again, not every call between: those are a client's to
+    /// make as often as it likes.
+    fn tell(&self, error: Option<&KeyLookupError>) {
+        let failed_before = self.failing.swap(error.is_some(), Ordering::Relaxed);
+        match error {
+            Some(error) if !failed_before => {
+                let cause = std::error::Error::source(error).map(tracing::field::display);
+                tracing::warn!(%error, cause, "keys that are not in memory cannot be looked up");
+            }
+            None if failed_before => tracing::info!("keys can be looked up again"),
+            Some(_) | None => {}
         }
+    }
+
+    /// Whether the last lookup that had to ask the store failed.
+    pub fn is_failing(&self) -> bool {
+        self.failing.load(Ordering::Relaxed)
     }
 
     async fn find_unbounded(

@@ -85,8 +85,8 @@ async fn unknown_digests_are_remembered_for_a_while() {
     let digest = secret_of(&key("nobody")).digest(None);
     assert!(cache.hit(&digest, &snapshot, 0).is_none());
     assert_eq!(name(&cache.find(&digest, &snapshot, 0).await.unwrap()), None);
-    for now in [0, UNKNOWN_FOR_US * 4 / 5 - 1] {
-        assert_eq!(cache.hit(&digest, &snapshot, now).as_ref().map(name), Some(None));
+    for moment in [0, UNKNOWN_FOR_US * 4 / 5 - 1] {
+        assert_eq!(cache.hit(&digest, &snapshot, moment).as_ref().map(name), Some(None));
     }
     assert_eq!(store.lookups(), 1);
     let later = UNKNOWN_FOR_US * 6 / 5;
@@ -114,6 +114,8 @@ async fn a_store_that_cannot_be_asked_is_not_an_unknown_key() {
     );
     store.broken.store(true, Ordering::SeqCst);
     assert!(cache.hit(&digest, &snapshot, 0).is_some(), "a key in memory needs no store");
+    assert!(!cache.is_failing());
+    assert!(cache.find(&secret_of(&key("nobody")).digest(None), &snapshot, 0).await.is_err() && cache.is_failing());
 }
 
 /// A change that is made while a lookup is under way: the lookup has read the old record already.
