@@ -1,8 +1,8 @@
 //! The limits a request met, and how its answer tells them.
 
-use std::io::Write;
 use std::sync::Arc;
 
+use bytes::BytesMut;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::limits::{LimitState, Verdict};
@@ -16,8 +16,8 @@ const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const LEGACY_LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
 const LEGACY_REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
 const LEGACY_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
-/// Bytes of the longest `RateLimit` value: sixteen names of a hundred bytes with two numbers each.
-const VALUE_BYTES_MAX: usize = LIMITS_MAX * (crate::model::id::NAME_LEN_MAX + 56);
+/// Bytes of a usual item of `RateLimit`; longer ones cost another allocation.
+const ITEM_BYTES: usize = 40;
 
 /// The limits that were counted for a request, with what is left of them. Empty if none was asked.
 #[derive(Debug)]
@@ -56,7 +56,10 @@ impl LimitReport {
         self.iter().min_by(|a, b| tightness(*a).cmp(&tightness(*b)))
     }
 
-    /// Writes the header fields of the families asked for. `t` and reset are rounded up, so that waiting is enough.
+    /// Adds the header fields of the families asked for. `t` and reset are rounded up, so that waiting is enough.
+    ///
+    /// Limits the upstream tells of itself stay: in lists ours stand beside them, and of the older fields, which can
+    /// tell one limit only, the tighter one stays.
     pub fn headers(&self, families: RateLimitHeaders, now: Now, out: &mut HeaderMap) {
         if self.is_empty() {
             return;
@@ -68,11 +71,12 @@ impl LimitReport {
                 }
             }
             if let Some(value) = self.ratelimit() {
-                out.insert(RATELIMIT, value);
+                out.append(RATELIMIT, value);
             }
         }
         if families.legacy
             && let Some((bound, state)) = self.tightest()
+            && upstream_remaining(out).is_none_or(|theirs| state.remaining <= theirs)
         {
             let now_s = u64::try_from(now.wall.as_second()).unwrap_or(0);
             out.insert(LEGACY_LIMIT, HeaderValue::from(bound.limit.burst));
@@ -83,28 +87,30 @@ impl LimitReport {
 
     /// `"burst";r=37;t=1, "month";r=1482113;t=86400`, tightest first.
     fn ratelimit(&self) -> Option<HeaderValue> {
-        let mut order = [0_u8; LIMITS_MAX];
-        let mut bounds: [Option<(&BoundLimit, &LimitState)>; LIMITS_MAX] = [None; LIMITS_MAX];
-        let mut len = 0;
-        for (slot, met) in bounds.iter_mut().zip(self.iter()) {
-            *slot = Some(met);
-            order[len] = u8::try_from(len).unwrap_or(0);
-            len += 1;
+        let mut met: [Option<(&BoundLimit, &LimitState)>; LIMITS_MAX] = [None; LIMITS_MAX];
+        for (slot, one) in met.iter_mut().zip(self.iter()) {
+            *slot = Some(one);
         }
-        let order = &mut order[..len];
-        let met = |i: &u8| bounds[usize::from(*i)];
-        order.sort_by_key(|a| met(a).map(tightness));
-        let mut buffer = [0_u8; VALUE_BYTES_MAX];
-        let mut rest: &mut [u8] = &mut buffer;
-        let mut comma = "";
-        for (bound, state) in order.iter().filter_map(met) {
-            let t = seconds_up(state.reset_us);
-            write!(rest, "{comma}\"{}\";r={};t={t}", bound.label, state.remaining).ok()?;
-            comma = ", ";
+        let met = &mut met[..self.verdict.states().len()];
+        met.sort_by_key(|one| one.map(tightness));
+        // Written once, where it stays: the header takes the buffer over.
+        let mut out = BytesMut::with_capacity(met.len() * ITEM_BYTES);
+        let mut digits = itoa::Buffer::new();
+        for (bound, state) in met.iter().flatten() {
+            out.extend_from_slice(if out.is_empty() { b"\"" } else { b", \"" });
+            out.extend_from_slice(bound.label.as_str().as_bytes());
+            out.extend_from_slice(b"\";r=");
+            out.extend_from_slice(digits.format(state.remaining).as_bytes());
+            out.extend_from_slice(b";t=");
+            out.extend_from_slice(digits.format(seconds_up(state.reset_us)).as_bytes());
         }
-        let left = rest.len();
-        HeaderValue::from_bytes(&buffer[..VALUE_BYTES_MAX - left]).ok()
+        HeaderValue::from_maybe_shared(out.freeze()).ok()
     }
+}
+
+/// What is left of the one limit that the upstream tells in the older fields.
+fn upstream_remaining(headers: &HeaderMap) -> Option<u64> {
+    headers.get(LEGACY_REMAINING)?.to_str().ok()?.trim().parse().ok()
 }
 
 /// Smaller is tighter: the share left in parts of 2^32, then the later return first.

@@ -25,6 +25,9 @@ pub type Cell = [u64; 3];
 const SECOND_US: u64 = 1_000_000;
 /// Marks the third number of a bucket, so that it is not read as a count.
 const BUCKET: u64 = 1 << 63;
+/// Longest time between reading the clock and taking: the longest lookup of a key, many times over. Counters of
+/// shorter windows are not kept over a restart, so that no clock that was put back can be behind them.
+const LATE_US_MAX: u64 = 60 * SECOND_US;
 /// Furthest a theoretical arrival may lie ahead: keeps every time inside 64 bits.
 const AHEAD_US_MAX: u64 = 1 << 62;
 
@@ -68,6 +71,7 @@ pub fn level(limit: &Limit, cell: Cell, now: u64) -> Level {
         (Strategy::FixedWindow, Window::Calendar(period, zone)) => calendar(*period, zone, cell, now),
         (Strategy::FixedWindow, Window::Seconds(_)) => {
             let window = window_us(limit);
+            let now = not_before(cell[0], window, now);
             let start = now - now % window;
             Level::Fixed { start, end: start.saturating_add(window), count: count_since(cell, start) }
         }
@@ -81,6 +85,13 @@ fn window_us(limit: &Limit) -> u64 {
     limit.window.nominal_seconds().clamp(1, WINDOW_SECONDS_MAX) * SECOND_US
 }
 
+/// `now`, or the later moment that a counter has seen already. Threads read the clock and then wait for their turn: one
+/// that comes late must not turn a counter back, or what others took meanwhile would be forgotten. A counter that is
+/// further ahead than any thread can be late has outlived a clock that was put back, and is turned back.
+fn not_before(began: u64, window: u64, now: u64) -> u64 {
+    if began > now && began - now <= window.max(LATE_US_MAX) { began } else { now }
+}
+
 /// What `cell` counted since `start`. A cell that began later has seen a longer window or an earlier clock since: its
 /// count stands, as forgetting it would admit too much.
 fn count_since(cell: Cell, start: u64) -> u64 {
@@ -89,6 +100,7 @@ fn count_since(cell: Cell, start: u64) -> u64 {
 
 fn sliding(limit: &Limit, [began, count, before]: Cell, now: u64) -> Level {
     let window = window_us(limit);
+    let now = not_before(began, window, now);
     let start = now - now % window;
     // A third number that is no count was written by another strategy.
     let before = if before <= UNITS_MAX { before } else { 0 };
@@ -120,6 +132,7 @@ fn bucket(limit: &Limit, [arrival, _, marked]: Cell, now: u64) -> Level {
 
 fn calendar(period: CalendarPeriod, zone: &TimeZone, cell: Cell, now: u64) -> Level {
     let [began, count, ended] = cell;
+    let now = not_before(began, Window::Calendar(period, TimeZone::UTC).nominal_seconds() * SECOND_US, now);
     if began <= now && now < ended && is_long_as(period, ended - began) {
         return Level::Fixed { start: began, end: ended, count };
     }
@@ -232,9 +245,9 @@ impl Level {
         match *self {
             Level::Fixed { end, .. } => end.saturating_sub(now),
             Level::Sliding { start, count, before, window } => {
-                let elapsed = now.saturating_sub(start);
+                let (elapsed, lead) = (now.saturating_sub(start), start.saturating_sub(now));
                 let Some(room) = limit.units.checked_sub(cost) else { return window };
-                if count <= room {
+                lead + if count <= room {
                     // The part before weighs less and less: until it fits beside the current one.
                     let fits = if before == 0 { window } else { mul_div(room - count, window, before).min(window) };
                     (window - fits).saturating_sub(elapsed)

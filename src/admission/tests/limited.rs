@@ -110,6 +110,21 @@ async fn headers_tell_the_tightest_first() {
 }
 
 #[tokio::test]
+async fn the_upstreams_own_limits_are_never_widened() {
+    let gate = Gate::new(TOML).await;
+    let secret = gate.put(&key("one"));
+    let decision = gate.ask(&call("GET /orders").key(&secret)).await;
+    for (theirs, legacy) in [("7", "7"), ("500", "99"), ("many", "99")] {
+        let mut out = HeaderMap::new();
+        out.insert("ratelimit", HeaderValue::from_static("\"theirs\";r=1;t=1"));
+        out.insert("x-ratelimit-remaining", HeaderValue::from_str(theirs).unwrap());
+        decision.limits.headers(BOTH, gate.clock.now(), &mut out);
+        assert_eq!(out["x-ratelimit-remaining"], legacy);
+        assert_eq!(out.get_all("ratelimit").iter().count(), 2);
+    }
+}
+
+#[tokio::test]
 async fn a_routes_limit_is_told_by_its_name_and_counts_its_route_alone() {
     let gate = Gate::new(TOML).await;
     let secret = gate.put(&key("one"));

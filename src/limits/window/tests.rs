@@ -301,7 +301,7 @@ proptest! {
     }
 
     /// A clock that is put back frees nothing, and locks nobody out: brought up to the earlier moment, a counter is
-    /// free two windows later. One that is put forward frees what it would have freed by then.
+    /// free three windows (or minutes) later. One that is put forward frees what it would have freed by then.
     #[test]
     fn clock_jumps(
         strategy in strategy(),
@@ -313,13 +313,37 @@ proptest! {
         let limit = limit(strategy, units, seconds, burst);
         let mut cell = [0; 3];
         prop_assert!(take(&limit, &mut cell, limit.burst, START));
-        let enough = (2 * seconds * SECOND_US).max(limit.burst * seconds * SECOND_US / units + 1);
+        let enough = (3 * seconds.max(60) * SECOND_US).max(limit.burst * seconds * SECOND_US / units + 1);
         let earlier = START - by;
         let back = level(&limit, cell, earlier);
         prop_assert!(!back.admits(&limit, 1, earlier));
         let put_right = back.cell(&limit, earlier);
         prop_assert!(level(&limit, put_right, earlier + enough).admits(&limit, limit.burst, earlier + enough));
         prop_assert_eq!(level(&limit, cell, START + by + enough).remaining(&limit, START + by + enough), limit.burst);
+    }
+
+    /// Threads that read the clock and come late: by the latest moment a counter has seen, no window gives too much.
+    #[test]
+    fn late_threads_turn_nothing_back(
+        sliding in any::<bool>(),
+        units in 1_u64..50,
+        seconds in 1_u64..100,
+        calls in proptest::collection::vec((0_u64..30_000_000, 0_u64..60_000_000, 0_u64..6), 1..120),
+    ) {
+        let strategy = if sliding { Strategy::SlidingWindow } else { Strategy::FixedWindow };
+        let limit = limit(strategy, units, seconds, units);
+        let window = seconds * SECOND_US;
+        let (mut cell, mut clock, mut latest, mut log) = ([0; 3], START, 0, std::collections::BTreeMap::new());
+        for (pause, late, cost) in calls {
+            clock += pause;
+            let now = clock - late;
+            let admitted = take(&limit, &mut cell, cost, now);
+            if admitted {
+                latest = latest.max(now);
+                *log.entry(latest / window).or_insert(0) += cost;
+            }
+        }
+        prop_assert!(log.values().all(|taken| *taken <= units), "{:?}", log);
     }
 
     /// A counter that has expired is worth no more than an unused one.
