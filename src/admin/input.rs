@@ -1,7 +1,7 @@
 //! Reading what was sent: JSON bodies and queries, with the exact place of what is wrong.
 
 use axum::body::Body;
-use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, StatusCode, header};
@@ -33,7 +33,23 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Fields<T> {
             return from_value(Value::Object(Map::new())).map(Fields);
         }
         demand_type(&parts.headers, &["application/json"])?;
-        from_slice(&bytes).map(Fields)
+        object_from_slice(&bytes).map(Fields)
+    }
+}
+
+/// The id or name in a path.
+#[derive(Debug)]
+pub struct Id(pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Id {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        match Path::<String>::from_request_parts(parts, state).await {
+            Ok(Path(id)) => Ok(Id(id)),
+            // What is not UTF-8 names nothing of ours.
+            Err(_) => Err(Problem::not_found("thing called", parts.uri.path(), None)),
+        }
     }
 }
 
@@ -48,10 +64,7 @@ impl<S: Send + Sync> FromRequest<S> for MergePatch {
         let (parts, body) = request.into_parts();
         let bytes = read_body(&parts.headers, body, BODY_BYTES_MAX).await?;
         demand_type(&parts.headers, &["application/merge-patch+json", "application/json"])?;
-        match from_slice(&bytes)? {
-            Value::Object(map) => Ok(MergePatch(map)),
-            _ => Err(Problem::field("", "a merge patch is a JSON object")),
-        }
+        object_from_slice(&bytes).map(MergePatch)
     }
 }
 
@@ -119,6 +132,16 @@ pub fn from_slice<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     })?;
     reader.end().map_err(|error| malformed(&error))?;
     Ok(value)
+}
+
+/// Reads the text of a JSON object, as [`from_slice`] does. Serde alone would also take a list of a struct's fields in
+/// their order, which nobody means.
+pub fn object_from_slice<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    if bytes.trim_ascii_start().first() == Some(&b'{') {
+        return from_slice(bytes);
+    }
+    from_slice::<serde::de::IgnoredAny>(bytes)?;
+    Err(Problem::field("", "expected a JSON object"))
 }
 
 /// Reads a JSON value; 422 with a pointer when it is not a `T`.
@@ -250,7 +273,7 @@ mod tests {
 
     #[track_caller]
     fn check(text: &str, status: u16, pointer: Option<&str>) -> Problem {
-        let problem = from_slice::<Outer>(text.as_bytes()).unwrap_err();
+        let problem = object_from_slice::<Outer>(text.as_bytes()).unwrap_err();
         assert_eq!(problem.status().as_u16(), status, "{problem:?}");
         assert_eq!(problem.errors().first().and_then(|e| e.pointer.as_deref()), pointer, "{problem:?}");
         problem

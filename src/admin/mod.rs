@@ -18,6 +18,8 @@ pub mod ports;
 pub mod problem;
 pub mod serve;
 pub mod suggest;
+#[cfg(test)]
+mod tests;
 pub mod text;
 pub mod v1;
 
@@ -65,7 +67,7 @@ pub struct Services {
     /// Requests under way that sent an idempotency key.
     pub running: Arc<idempotency::Running>,
     /// Streams open at once.
-    pub streams: Arc<tokio::sync::Semaphore>,
+    pub streams: v1::decisions::stream::Streams,
 }
 
 /// What handlers share.

@@ -149,13 +149,18 @@ impl Problem {
         Problem::new(StatusCode::CONFLICT, code, detail)
     }
 
-    /// 409 for what stands in the configuration file.
+    /// 409 for what stands in the configuration file, or is built in if `origin` is empty.
     pub fn managed_by_file(kind: &str, name: &str, origin: &str) -> Self {
-        Problem::conflict(
-            "managed_by_file",
-            format!("The {kind} `{name}` stands in {origin}. Change it there and reload; the API only shows it."),
-        )
-        .with("origin", origin)
+        if origin.is_empty() {
+            let detail = format!(
+                "The {kind} `{name}` is built in. Write `[{kind}s.{name}]` in the configuration to have another; the API \
+                 only shows it."
+            );
+            return Problem::conflict("managed_by_file", detail);
+        }
+        let detail =
+            format!("The {kind} `{name}` stands in {origin}. Change it there and reload; the API only shows it.");
+        Problem::conflict("managed_by_file", detail).with("origin", origin)
     }
 
     /// With one more fact.

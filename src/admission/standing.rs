@@ -10,7 +10,7 @@ use crate::snapshot::{BoundLimit, subject};
 pub struct Standing {
     /// The limit.
     pub bound: BoundLimit,
-    /// What is left. A question for one unit: refused means used up.
+    /// What is left now.
     pub state: LimitState,
 }
 
@@ -29,7 +29,7 @@ impl Engine {
         let mut out = Vec::new();
         for bound in access.limits.iter().take(LIMITS_MAX) {
             let Some(counter) = counter(bound) else { continue };
-            let verdict = self.counter.peek(&[Take { limit: &bound.limit, counter }], 1, now_us);
+            let verdict = self.counter.peek(&[Take { limit: &bound.limit, counter }], 0, now_us);
             if let Some(state) = verdict.states().first() {
                 out.push(Standing { bound: bound.clone(), state: *state });
             }

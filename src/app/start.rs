@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::sync::{Notify, Semaphore, mpsc};
+use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use super::clock::SystemClock;
@@ -42,8 +42,6 @@ use crate::telemetry::log::{self, LogHandle};
 
 /// Threads of the control plane: admin, stores, reloads.
 const CONTROL_THREADS: usize = 2;
-/// Streams of decisions that administrators may have open at once.
-const STREAMS_MAX: usize = 64;
 /// Longest wait for a key that must be looked up in the store.
 const KEY_LOOKUP_MAX: Duration = Duration::from_secs(1);
 
@@ -212,7 +210,7 @@ async fn serve(
         admin_key,
         failures: Default::default(),
         running: Default::default(),
-        streams: Arc::new(Semaphore::new(STREAMS_MAX)),
+        streams: Default::default(),
     };
     serve_admin(&config, admin::router(Arc::new(services)), &shutdown).await?;
 

@@ -36,7 +36,10 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves TCP connections until `shutdown`, then waits for those open.
 pub async fn serve_tcp(listener: TcpListener, router: Router, shutdown: CancellationToken) {
-    let connections = Connections::new(router, shutdown);
+    accept_tcp(listener, Connections::new(router, shutdown)).await;
+}
+
+async fn accept_tcp(listener: TcpListener, connections: Connections) {
     while let Some(permit) = connections.room().await {
         let accepted = tokio::select! {
             () = connections.shutdown.cancelled() => break,
@@ -60,11 +63,18 @@ struct Connections {
     shutdown: CancellationToken,
     room: Arc<Semaphore>,
     tasks: TaskTracker,
+    head_timeout: Duration,
 }
 
 impl Connections {
     fn new(router: Router, shutdown: CancellationToken) -> Self {
-        Connections { router, shutdown, room: Arc::new(Semaphore::new(CONNECTIONS_MAX)), tasks: TaskTracker::new() }
+        Connections {
+            router,
+            shutdown,
+            room: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
+            tasks: TaskTracker::new(),
+            head_timeout: HEAD_TIMEOUT,
+        }
     }
 
     /// Room for one more connection; `None` once the end has come.
@@ -89,11 +99,11 @@ impl Connections {
             request.extensions_mut().insert(peer);
             hyper::service::Service::call(&service, request.map(Body::new))
         });
-        let shutdown = self.shutdown.clone();
+        let (shutdown, head_timeout) = (self.shutdown.clone(), self.head_timeout);
         self.tasks.spawn(async move {
             let connection = hyper::server::conn::http1::Builder::new()
                 .timer(TokioTimer::new())
-                .header_read_timeout(HEAD_TIMEOUT)
+                .header_read_timeout(head_timeout)
                 .max_buf_size(HEAD_BYTES_MAX)
                 .max_headers(HEAD_FIELDS_MAX)
                 .serve_connection(TokioIo::new(io), service);
@@ -115,5 +125,53 @@ impl Connections {
     async fn finish(self) {
         self.tasks.close();
         self.tasks.wait().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
+
+    use super::*;
+
+    async fn listening(set: impl FnOnce(&mut Connections)) -> (std::net::SocketAddr, CancellationToken) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let shutdown = CancellationToken::new();
+        let mut connections = Connections::new(Router::new(), shutdown.clone());
+        set(&mut connections);
+        tokio::spawn(accept_tcp(listener, connections));
+        (addr, shutdown)
+    }
+
+    #[tokio::test]
+    async fn a_head_that_does_not_come_is_not_waited_for() {
+        let (addr, shutdown) = listening(|c| c.head_timeout = Duration::from_millis(20)).await;
+        let mut stream = TcpStream::connect(addr).await.unwrap();
+        stream.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
+        let mut rest = Vec::new();
+        // Ends only because the other end closes.
+        let _ = stream.read_to_end(&mut rest).await;
+        shutdown.cancel();
+    }
+
+    #[tokio::test]
+    async fn beyond_the_bound_connections_wait() {
+        let (addr, shutdown) = listening(|c| c.room = Arc::new(Semaphore::new(1))).await;
+        let ask = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+        let mut first = TcpStream::connect(addr).await.unwrap();
+        first.write_all(ask).await.unwrap();
+        let mut answer = [0; 12];
+        first.read_exact(&mut answer).await.unwrap();
+        assert_eq!(&answer, b"HTTP/1.1 404");
+        let mut second = TcpStream::connect(addr).await.unwrap();
+        second.write_all(ask).await.unwrap();
+        let early = tokio::time::timeout(Duration::from_millis(50), second.read_exact(&mut answer)).await;
+        assert!(early.is_err(), "the second connection was served beside the first");
+        drop(first);
+        second.read_exact(&mut answer).await.unwrap();
+        assert_eq!(&answer, b"HTTP/1.1 404");
+        shutdown.cancel();
     }
 }

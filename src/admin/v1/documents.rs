@@ -34,7 +34,7 @@ pub trait Resource: Serialize + serde::de::DeserializeOwned + Send + Sync + 'sta
 
     /// What is wrong with it.
     fn check(&self, check: &mut Check, config: &Config);
-    /// Those of the file, with where they stand.
+    /// Those of the file, with where they stand; empty for what is built in.
     fn of_file(config: &Config) -> BTreeMap<Name, (Value, String)>;
 }
 
@@ -46,7 +46,8 @@ pub struct Facts {
     /// Its name.
     #[schema(value_type = String, examples("billing"))]
     pub name: Name,
-    /// `api`, or `file` for what stands in the configuration and cannot be changed here.
+    /// `api`; `file` for what stands in the configuration and `built_in` for what is there without being written, both
+    /// of which cannot be changed here.
     #[schema(examples("api"))]
     pub managed_by: &'static str,
     /// Where in the configuration it stands.
@@ -90,8 +91,8 @@ fn of_file<R: Resource>(name: &Name, settings: &Value, origin: &str) -> Result<V
     let facts = Facts {
         object: R::KIND.as_str(),
         name: name.clone(),
-        managed_by: "file",
-        origin: Some(origin.to_owned()),
+        managed_by: if origin.is_empty() { "built_in" } else { "file" },
+        origin: (!origin.is_empty()).then(|| origin.to_owned()),
         created_at: None,
         updated_at: None,
         etag: None,

@@ -1,12 +1,12 @@
 //! `DELETE /v1/conditions/{name}`.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use http::HeaderMap;
 
 use crate::admin::Shared;
 use crate::admin::call::Call;
-use crate::admin::input::{DryRun, Params};
+use crate::admin::input::{DryRun, Id, Params};
 use crate::admin::problem::Problem;
 use crate::admin::v1::documents;
 use crate::model::condition::ConditionText;
@@ -18,7 +18,7 @@ use crate::model::condition::ConditionText;
 )]
 pub async fn delete_condition(
     State(services): State<Shared>,
-    Path(name): Path<String>,
+    Id(name): Id,
     Params(DryRun { dry_run }): Params<DryRun>,
     call: Call,
     headers: HeaderMap,

@@ -1,10 +1,11 @@
 //! `GET /v1/conditions/{name}`.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 
 use super::ConditionObject;
 use crate::admin::Shared;
+use crate::admin::input::Id;
 use crate::admin::problem::Problem;
 use crate::admin::v1::documents;
 use crate::model::condition::ConditionText;
@@ -14,6 +15,6 @@ use crate::model::condition::ConditionText;
     get, path = "/v1/conditions/{name}", tag = "conditions", params(("name" = String, Path, description = "name of the condition")),
     responses((status = 200, body = ConditionObject, example = json!(crate::admin::openapi::examples::condition())))
 )]
-pub async fn show_condition(State(services): State<Shared>, Path(name): Path<String>) -> Result<Response, Problem> {
+pub async fn show_condition(State(services): State<Shared>, Id(name): Id) -> Result<Response, Problem> {
     documents::get::<ConditionText>(&services, &name).await
 }

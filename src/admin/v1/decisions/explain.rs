@@ -38,7 +38,7 @@ pub struct ExplainAnswer {
     pub key: Option<KeyRef>,
     /// Units it would take.
     pub cost: u64,
-    /// The limits it would meet, as they stand.
+    /// The limits it would meet, as they would be afterwards.
     pub counters: Vec<Counter>,
     /// Scopes that were missing.
     pub required_scopes: Vec<String>,

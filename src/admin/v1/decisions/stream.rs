@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -10,9 +11,9 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Deserialize;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::filter::Filter;
 use crate::admin::Shared;
@@ -24,6 +25,16 @@ use crate::record::decisions::DecisionLine;
 pub const STREAMS_MAX: usize = 32;
 /// After so long without an event a comment is sent, so that nobody in between closes the connection.
 pub const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// Room for streams.
+#[derive(Debug)]
+pub struct Streams(Arc<Semaphore>);
+
+impl Default for Streams {
+    fn default() -> Self {
+        Streams(Arc::new(Semaphore::new(STREAMS_MAX)))
+    }
+}
 
 /// Which decisions are streamed.
 #[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
@@ -60,7 +71,7 @@ pub async fn stream(
                 .ok_or_else(|| Problem::parameter("Last-Event-ID", "expected the id of an event, a number"))?,
         ),
     };
-    let Ok(permit) = std::sync::Arc::clone(&services.streams).try_acquire_owned() else {
+    let Ok(permit) = Arc::clone(&services.streams.0).try_acquire_owned() else {
         return Err(Problem::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "too_many_streams",
@@ -74,7 +85,7 @@ pub async fn stream(
         Some(since) => services.decisions.recent(since, usize::MAX, |_| true).into(),
         None => VecDeque::new(),
     };
-    let reader = Reader { past, receiver, filter, last: since, _permit: permit };
+    let reader = Reader { past, receiver, filter, last: since, keep_alive: KEEP_ALIVE, _permit: Some(permit) };
     let frames = futures_util::stream::unfold(reader, |mut reader| async move {
         let text = reader.next().await?;
         Some((Ok::<_, Infallible>(Bytes::from(text)), reader))
@@ -89,7 +100,8 @@ struct Reader {
     receiver: Receiver<DecisionLine>,
     filter: Filter,
     last: Option<u64>,
-    _permit: OwnedSemaphorePermit,
+    keep_alive: Duration,
+    _permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Reader {
@@ -100,7 +112,7 @@ impl Reader {
                 return Some(event);
             }
         }
-        let quiet = tokio::time::sleep(KEEP_ALIVE);
+        let quiet = tokio::time::sleep(self.keep_alive);
         tokio::pin!(quiet);
         loop {
             tokio::select! {
@@ -132,4 +144,21 @@ impl Reader {
 
 fn lagged(missed: u64) -> String {
     format!("event: lagged\ndata: {{\"missed\":{missed}}}\n\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::decisions::Decisions;
+
+    #[tokio::test]
+    async fn a_quiet_stream_is_kept_open_and_ends_with_its_source() {
+        let decisions = Decisions::default();
+        let (past, filter, keep_alive) = (VecDeque::new(), Filter::default(), Duration::from_millis(1));
+        let mut reader =
+            Reader { past, receiver: decisions.subscribe(), filter, last: None, keep_alive, _permit: None };
+        assert_eq!(reader.next().await.as_deref(), Some(": still here\n\n"));
+        drop(decisions);
+        assert_eq!(reader.next().await, None);
+    }
 }

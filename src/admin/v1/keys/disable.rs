@@ -1,13 +1,13 @@
 //! `POST /v1/keys/{id}/disable`.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use http::HeaderMap;
 use serde::Deserialize;
 
 use super::object::KeyObject;
 use crate::admin::call::{AUDIT_TEXT_LEN_MAX, Call};
-use crate::admin::input::{DryRun, Fields, Params};
+use crate::admin::input::{DryRun, Fields, Id, Params};
 use crate::admin::problem::Problem;
 use crate::admin::{Shared, etag};
 
@@ -41,7 +41,7 @@ impl Why {
 )]
 pub async fn disable_key(
     State(services): State<Shared>,
-    Path(id): Path<String>,
+    Id(id): Id,
     Params(DryRun { dry_run }): Params<DryRun>,
     call: Call,
     headers: HeaderMap,

@@ -1,6 +1,6 @@
 //! `POST /v1/keys/{id}/enable`.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use http::HeaderMap;
 
@@ -8,7 +8,7 @@ use super::disable::{Why, switch};
 use super::object::KeyObject;
 use crate::admin::Shared;
 use crate::admin::call::Call;
-use crate::admin::input::{DryRun, Fields, Params};
+use crate::admin::input::{DryRun, Fields, Id, Params};
 use crate::admin::problem::Problem;
 
 /// Switches a key on again.
@@ -20,7 +20,7 @@ use crate::admin::problem::Problem;
 )]
 pub async fn enable_key(
     State(services): State<Shared>,
-    Path(id): Path<String>,
+    Id(id): Id,
     Params(DryRun { dry_run }): Params<DryRun>,
     call: Call,
     headers: HeaderMap,

@@ -1,11 +1,12 @@
 //! `GET /v1/keys/{id}`.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
 
 use super::object::{self, KeyObject};
 use crate::admin::Shared;
+use crate::admin::input::Id;
 use crate::admin::problem::Problem;
 use crate::admin::v1::answer;
 
@@ -17,7 +18,7 @@ use crate::admin::v1::answer;
     params(("id" = String, Path, description = "`key_…`, public id, UUID or name", example = "key_9f3KtWq2Zc")),
     responses((status = 200, body = KeyObject, example = json!(crate::admin::openapi::examples::key())))
 )]
-pub async fn show_key(State(services): State<Shared>, Path(id): Path<String>) -> Result<Response, Problem> {
+pub async fn show_key(State(services): State<Shared>, Id(id): Id) -> Result<Response, Problem> {
     let found = super::find(&services, &id).await?;
     let shown = object::one(&services, &found.key).await?;
     Ok(answer::object(StatusCode::OK, answer::json(&shown)?))

@@ -1,6 +1,6 @@
 //! `PATCH /v1/keys/{id}`.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use http::HeaderMap;
 use serde_json::{Map, Value};
@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::object::KeyObject;
 use super::settings::KeySettings;
 use crate::admin::call::Call;
-use crate::admin::input::{DryRun, MergePatch, Params, from_value};
+use crate::admin::input::{DryRun, Id, MergePatch, Params, from_value};
 use crate::admin::problem::Problem;
 use crate::admin::v1::answer;
 use crate::admin::{Shared, etag};
@@ -26,7 +26,7 @@ use crate::admin::{Shared, etag};
 )]
 pub async fn edit_key(
     State(services): State<Shared>,
-    Path(id): Path<String>,
+    Id(id): Id,
     Params(DryRun { dry_run }): Params<DryRun>,
     call: Call,
     headers: HeaderMap,

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
@@ -11,7 +11,7 @@ use super::disable::Why;
 use super::object::{self, KeyObject};
 use super::{change, draft};
 use crate::admin::call::Call;
-use crate::admin::input::{DryRun, Fields, Params};
+use crate::admin::input::{DryRun, Fields, Id, Params};
 use crate::admin::problem::Problem;
 use crate::admin::v1::answer;
 use crate::admin::{Shared, etag};
@@ -68,7 +68,7 @@ impl Propagated {
 )]
 pub async fn revoke_key(
     State(services): State<Shared>,
-    Path(id): Path<String>,
+    Id(id): Id,
     Params(DryRun { dry_run }): Params<DryRun>,
     call: Call,
     headers: HeaderMap,

@@ -1,6 +1,6 @@
 //! `POST /v1/keys/{id}/rotate`.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use http::{HeaderMap, StatusCode};
 use jiff::SignedDuration;
@@ -11,7 +11,7 @@ use super::rules::Check;
 use super::settings::{Ending, ending};
 use super::{change, draft, object};
 use crate::admin::call::Call;
-use crate::admin::input::{DryRun, Fields, Params};
+use crate::admin::input::{DryRun, Fields, Id, Params};
 use crate::admin::problem::{FieldProblem, Problem};
 use crate::admin::v1::answer;
 use crate::admin::{Shared, etag, text};
@@ -46,7 +46,7 @@ pub struct RotateInput {
 )]
 pub async fn rotate_key(
     State(services): State<Shared>,
-    Path(id): Path<String>,
+    Id(id): Id,
     Params(DryRun { dry_run }): Params<DryRun>,
     call: Call,
     headers: HeaderMap,

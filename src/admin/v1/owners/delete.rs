@@ -1,13 +1,13 @@
 //! `DELETE /v1/owners/{id}`.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode};
 use serde_json::Value;
 
 use super::object::OwnerObject;
 use crate::admin::call::Call;
-use crate::admin::input::{DryRun, Params};
+use crate::admin::input::{DryRun, Id, Params};
 use crate::admin::problem::Problem;
 use crate::admin::v1::answer;
 use crate::admin::{Shared, etag};
@@ -21,7 +21,7 @@ use crate::store::Change;
 )]
 pub async fn delete_owner(
     State(services): State<Shared>,
-    Path(id): Path<String>,
+    Id(id): Id,
     Params(DryRun { dry_run }): Params<DryRun>,
     call: Call,
     headers: HeaderMap,

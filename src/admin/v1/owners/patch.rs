@@ -1,13 +1,13 @@
 //! `PATCH /v1/owners/{id}`.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use http::{HeaderMap, StatusCode};
 
 use super::object::OwnerObject;
 use super::settings::OwnerSettings;
 use crate::admin::call::Call;
-use crate::admin::input::{DryRun, MergePatch, Params, from_value};
+use crate::admin::input::{DryRun, Id, MergePatch, Params, from_value};
 use crate::admin::problem::Problem;
 use crate::admin::v1::answer;
 use crate::admin::v1::keys::patch::merge;
@@ -24,7 +24,7 @@ use crate::store::Change;
 )]
 pub async fn edit_owner(
     State(services): State<Shared>,
-    Path(id): Path<String>,
+    Id(id): Id,
     Params(DryRun { dry_run }): Params<DryRun>,
     call: Call,
     headers: HeaderMap,

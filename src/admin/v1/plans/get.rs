@@ -1,10 +1,11 @@
 //! `GET /v1/plans/{name}`.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 
 use super::PlanObject;
 use crate::admin::Shared;
+use crate::admin::input::Id;
 use crate::admin::problem::Problem;
 use crate::admin::v1::documents;
 use crate::model::plan::PlanText;
@@ -14,6 +15,6 @@ use crate::model::plan::PlanText;
     get, path = "/v1/plans/{name}", tag = "plans", params(("name" = String, Path, description = "name of the plan")),
     responses((status = 200, body = PlanObject, example = json!(crate::admin::openapi::examples::plan())))
 )]
-pub async fn show_plan(State(services): State<Shared>, Path(name): Path<String>) -> Result<Response, Problem> {
+pub async fn show_plan(State(services): State<Shared>, Id(name): Id) -> Result<Response, Problem> {
     documents::get::<PlanText>(&services, &name).await
 }

@@ -1,13 +1,13 @@
 //! `PATCH /v1/plans/{name}`.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use http::HeaderMap;
 
 use super::PlanObject;
 use crate::admin::Shared;
 use crate::admin::call::Call;
-use crate::admin::input::{DryRun, MergePatch, Params};
+use crate::admin::input::{DryRun, Id, MergePatch, Params};
 use crate::admin::problem::Problem;
 use crate::admin::v1::documents;
 use crate::model::plan::PlanText;
@@ -20,7 +20,7 @@ use crate::model::plan::PlanText;
 )]
 pub async fn edit_plan(
     State(services): State<Shared>,
-    Path(name): Path<String>,
+    Id(name): Id,
     Params(DryRun { dry_run }): Params<DryRun>,
     call: Call,
     headers: HeaderMap,

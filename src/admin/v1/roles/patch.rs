@@ -1,13 +1,13 @@
 //! `PATCH /v1/roles/{name}`.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use http::HeaderMap;
 
 use super::RoleObject;
 use crate::admin::Shared;
 use crate::admin::call::Call;
-use crate::admin::input::{DryRun, MergePatch, Params};
+use crate::admin::input::{DryRun, Id, MergePatch, Params};
 use crate::admin::problem::Problem;
 use crate::admin::v1::documents;
 use crate::model::role::RoleText;
@@ -20,7 +20,7 @@ use crate::model::role::RoleText;
 )]
 pub async fn edit_role(
     State(services): State<Shared>,
-    Path(name): Path<String>,
+    Id(name): Id,
     Params(DryRun { dry_run }): Params<DryRun>,
     call: Call,
     headers: HeaderMap,

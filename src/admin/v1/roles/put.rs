@@ -1,13 +1,13 @@
 //! `PUT /v1/roles/{name}`.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use http::HeaderMap;
 
 use super::RoleObject;
 use crate::admin::Shared;
 use crate::admin::call::Call;
-use crate::admin::input::{DryRun, Fields, Params};
+use crate::admin::input::{DryRun, Fields, Id, Params};
 use crate::admin::problem::Problem;
 use crate::admin::v1::documents;
 use crate::model::role::RoleText;
@@ -23,7 +23,7 @@ use crate::model::role::RoleText;
 )]
 pub async fn put_role(
     State(services): State<Shared>,
-    Path(name): Path<String>,
+    Id(name): Id,
     Params(DryRun { dry_run }): Params<DryRun>,
     call: Call,
     headers: HeaderMap,

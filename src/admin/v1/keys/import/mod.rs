@@ -22,7 +22,7 @@ use self::csv::Columns;
 use self::lines::Lines;
 use crate::admin::Shared;
 use crate::admin::call::Call;
-use crate::admin::input::{Params, demand_type, from_slice, parsed_or_default};
+use crate::admin::input::{Params, demand_type, object_from_slice, parsed_or_default};
 use crate::admin::problem::Problem;
 use crate::model::id::KeyId;
 
@@ -147,7 +147,7 @@ pub async fn import_keys(
                 continue;
             }
             (Some(columns), true) => columns.object(&line),
-            (_, false) => from_slice::<Map<String, Value>>(&line),
+            (_, false) => object_from_slice::<Map<String, Value>>(&line),
         };
         batch.add(number, read).await?;
     }
