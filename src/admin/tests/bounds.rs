@@ -45,6 +45,9 @@ async fn bodies_of_the_largest_size_and_one_more() {
     api.get(&query).await.refused(414, "query_too_long");
 }
 
+/// Where a bound is, settings with so many of what it bounds, and how many are taken.
+type Case = (&'static str, Box<dyn Fn(usize) -> Value>, usize);
+
 /// A key with so many of everything is taken, and with one more is not.
 #[tokio::test]
 async fn lists_and_texts_at_their_bounds() {
@@ -57,7 +60,7 @@ async fn lists_and_texts_at_their_bounds() {
     }
     let numbered = |count: usize, text: &str| (0..count).map(|n| format!("{text}{n}")).collect::<Vec<_>>();
     let of = |count: usize, value: Value| vec![value; count];
-    let cases: Vec<(&str, Box<dyn Fn(usize) -> Value>, usize)> = vec![
+    let cases: Vec<Case> = vec![
         ("/scopes", Box::new(|n| json!({"scopes": numbered(n, "a:b")})), SCOPES_MAX),
         ("/roles", Box::new(|n| json!({"roles": numbered(n, "r")})), ROLES_MAX),
         ("/condition_names", Box::new(|n| json!({"condition_names": numbered(n, "c")})), CONDITION_NAMES_MAX),

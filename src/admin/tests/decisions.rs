@@ -182,7 +182,7 @@ async fn so_many_streams_and_no_more() {
     }
     api.get("/v1/stream").await.refused(503, "too_many_streams");
     open.pop();
-    stream(&api, "", None).await;
+    open.push(stream(&api, "", None).await);
 }
 
 #[tokio::test]
