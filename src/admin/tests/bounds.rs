@@ -58,8 +58,12 @@ async fn lists_and_texts_at_their_bounds() {
     for n in 0..CONDITION_NAMES_MAX + 1 {
         api.post("/v1/conditions", json!({"name": format!("c{n}"), "ip": {"deny": ["192.0.2.1"]}})).await.expect(201);
     }
-    let numbered = |count: usize, text: &str| (0..count).map(|n| format!("{text}{n}")).collect::<Vec<_>>();
-    let of = |count: usize, value: Value| vec![value; count];
+    fn numbered(count: usize, text: &str) -> Vec<String> {
+        (0..count).map(|n| format!("{text}{n}")).collect()
+    }
+    fn of(count: usize, value: Value) -> Vec<Value> {
+        vec![value; count]
+    }
     let cases: Vec<Case> = vec![
         ("/scopes", Box::new(|n| json!({"scopes": numbered(n, "a:b")})), SCOPES_MAX),
         ("/roles", Box::new(|n| json!({"roles": numbered(n, "r")})), ROLES_MAX),
