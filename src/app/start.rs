@@ -152,7 +152,6 @@ async fn serve(
     };
     let (threads, senders) = start_workers(&shared, config.workers)?;
     let listeners = Arc::new(Listeners::new(Arc::clone(&recorder), senders));
-    let plan = listeners.plan(&config)?;
 
     let health = Arc::new(Health::default());
     let counts = Arc::new(ReloadCounts::default());
@@ -214,6 +213,8 @@ async fn serve(
     };
     serve_admin(&config, admin::router(Arc::new(services)), &shutdown).await?;
 
+    // Last, so that whoever can connect finds everything else there.
+    let plan = listeners.plan(&config)?;
     let first = match std::io::stderr().is_terminal() || from_command_line {
         true => first_run::first_key(&config, &*store, &mutator, started.wall).await.map_err(not_open)?,
         false => None,
