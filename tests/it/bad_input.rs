@@ -1,11 +1,12 @@
 //! What can be wrong outside of a request: each is told by name, with the remedy, and leaves nothing half done.
 
 use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 
 use serde_json::json;
 
 use super::support::process::argus;
-use super::support::{Gateway, KEYED, Origin, Run, Setup, until};
+use super::support::{Gateway, KEYED, Origin, Run, Setup, source, until};
 
 /// `argus check` of a text.
 fn check(text: &str) -> Run {
@@ -152,7 +153,6 @@ fn a_store_that_was_cut_short() {
 fn a_store_of_a_newer_version() {
     let run = with_spoiled_store(|path| {
         let store = rusqlite::Connection::open(path).unwrap();
-        store.pragma_update(None, "journal_mode", "DELETE").unwrap();
         store.execute("UPDATE schema_version SET version = 9999", []).unwrap();
     });
     assert_eq!(run.code, Some(78), "{run:?}");
@@ -189,19 +189,25 @@ fn is_root() -> bool {
 #[test]
 fn a_full_disk_refuses_changes_and_serves_on() {
     let origin = Origin::start();
-    let gateway = Setup::new(KEYED).origin(&origin.url()).told_of_full_disks().start();
+    let dir = tempfile::tempdir().unwrap();
+    let (shim, switch) = (dir.path().join("full_disk.so"), dir.path().join("full"));
+    let source = source::root().join("tests/it/support/full_disk.c");
+    Run::of(Command::new("cc").args(["-shared", "-fPIC", "-o"]).arg(&shim).arg(source)).ok();
+    let gateway = Setup::new(KEYED)
+        .origin(&origin.url())
+        .env("LD_PRELOAD", &shim.display().to_string())
+        .env("DISK_FULL_WHEN", &switch.display().to_string())
+        .start();
     let key = gateway.key(&["a"]);
     gateway.get("/a").key(&key).send().expect(200);
-    // No file of the process may grow: what a full disk looks like from inside.
-    let pid = gateway.pid().to_string();
-    Run::of(std::process::Command::new("prlimit").args(["--pid", &pid, "--fsize=4096:"])).ok();
+    std::fs::write(&switch, "").unwrap();
     let create = |name: &str| gateway.admin("POST", "/v1/keys").json(&json!({ "name": name })).send();
     let refused = create("no-room");
-    assert_eq!(refused.status, 503, "{}", refused.text());
+    assert_eq!(refused.status, 507, "{}", refused.text());
     assert_eq!(refused.header("content-type"), "application/problem+json");
     assert!(refused.json()["detail"].as_str().unwrap().contains("disk"), "{}", refused.text());
     gateway.get("/a").key(&key).send().expect(200);
-    Run::of(std::process::Command::new("prlimit").args(["--pid", &pid, "--fsize=unlimited:"])).ok();
+    std::fs::remove_file(&switch).unwrap();
     assert_eq!(gateway.argus(&["key", "show", "no-room"]).code, Some(3), "nothing is half done");
     until("changes to be taken again", || (create("room").status == 201).then_some(()));
     assert_eq!(gateway.argus(&["audit", "verify"]).code, Some(0));

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use super::client::{Answer, Connection, Request};
-use super::process::{Process, Run, argus, with_ignored_signal};
+use super::process::{Process, Run, argus};
 use super::wait::until;
 use super::{Origin, ports};
 
@@ -50,19 +50,12 @@ pub struct Setup {
     origin: String,
     env: Vec<(String, String)>,
     files: Vec<(String, Vec<u8>)>,
-    told_of_full_disks: bool,
 }
 
 impl Setup {
     /// With this configuration; the parts every gateway needs are added where they are not written.
     pub fn new(toml: &str) -> Self {
-        Setup {
-            toml: toml.to_owned(),
-            origin: String::new(),
-            env: Vec::new(),
-            files: Vec::new(),
-            told_of_full_disks: false,
-        }
+        Setup { toml: toml.to_owned(), origin: String::new(), env: Vec::new(), files: Vec::new() }
     }
 
     /// `{origin}` in the configuration.
@@ -80,12 +73,6 @@ impl Setup {
     /// A file in its folder.
     pub fn file(mut self, name: &str, content: impl Into<Vec<u8>>) -> Self {
         self.files.push((name.to_owned(), content.into()));
-        self
-    }
-
-    /// A write beyond the limit on file sizes fails, as on a full disk, instead of ending the process.
-    pub fn told_of_full_disks(mut self) -> Self {
-        self.told_of_full_disks = true;
         self
     }
 
@@ -187,7 +174,7 @@ impl Gateway {
     }
 
     fn command(&self) -> Command {
-        let mut command = if self.setup.told_of_full_disks { with_ignored_signal("XFSZ") } else { argus() };
+        let mut command = argus();
         command.current_dir(&self.dir).env("XDG_CONFIG_HOME", self.dir.join("config"));
         for (name, value) in &self.setup.env {
             command.env(name, value);

@@ -19,21 +19,6 @@ pub fn argus() -> Command {
     command
 }
 
-/// The binary, with a signal ignored: a shell ignores it first and then becomes the binary.
-pub fn with_ignored_signal(signal: &str) -> Command {
-    let argus = argus();
-    let mut command = Command::new("sh");
-    command.arg("-c").arg(format!("trap '' {signal}; exec \"$0\" \"$@\"")).arg(argus.get_program());
-    for (name, value) in argus.get_envs() {
-        match value {
-            Some(value) => command.env(name, value),
-            None => command.env_remove(name),
-        };
-    }
-    command.stdin(Stdio::null());
-    command
-}
-
 /// A process whose output is collected while it runs.
 pub struct Process {
     /// Its handle.

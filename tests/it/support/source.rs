@@ -44,9 +44,18 @@ pub fn relative(path: &Path) -> String {
     path.strip_prefix(root()).unwrap().display().to_string()
 }
 
-/// Every Rust file below `folder`.
+/// Every Rust file below `folder`. Files that a `mod` under `#[cfg(test)]` takes in are tests as a whole.
 pub fn rust(folder: &str) -> Vec<Source> {
-    files(folder, &["rs"]).iter().map(|p| Source::parse(&relative(p), &std::fs::read_to_string(p).unwrap())).collect()
+    let read = |path: &PathBuf| Source::parse(&relative(path), &std::fs::read_to_string(path).unwrap());
+    let mut all: Vec<Source> = files(folder, &["rs"]).iter().map(read).collect();
+    let only_tests: Vec<Vec<String>> = all.iter().flat_map(Source::test_modules).collect();
+    for source in &mut all {
+        let module = source.module();
+        if only_tests.iter().any(|test| module.starts_with(test)) {
+            source.test.fill(true);
+        }
+    }
+    all
 }
 
 impl Source {
@@ -69,6 +78,13 @@ impl Source {
             parts.pop();
         }
         parts
+    }
+
+    /// Modules in files of their own that are taken in for tests alone.
+    fn test_modules(&self) -> Vec<Vec<String>> {
+        let lines = self.code.iter().zip(&self.test).filter(|(_, test)| **test).map(|(code, _)| code.trim());
+        let names = lines.filter_map(|code| code.rsplit_once("mod ")?.1.strip_suffix(';'));
+        names.map(|name| [self.module(), vec![name.to_owned()]].concat()).collect()
     }
 
     /// Lines of code outside tests, with their numbers.
