@@ -97,6 +97,7 @@ fn nothing_is_left_for_later() {
     for path in all.iter().filter(|path| path.exists()) {
         let text = std::fs::read_to_string(path).unwrap();
         for (number, line) in text.lines().enumerate() {
+            let line = &line.replace("for now in ", "");
             if let Some(word) = words.iter().find(|word| has_word(line, word)) {
                 wrong.push(format!("{}:{}: {word}", relative(path), number + 1));
             }
