@@ -19,6 +19,7 @@ mod kit;
 mod layers;
 mod limits;
 mod malformed;
+mod openapi;
 mod readme;
 mod reload;
 mod seen;
