@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use arc_swap::ArcSwap;
 use tokio::sync::{Mutex, watch};
 
 use super::listeners::Listeners;
@@ -11,7 +12,7 @@ use super::readings::ReloadCounts;
 use crate::config::{self, Config, Loaded, Shown, Source};
 use crate::geo::GeoDbs;
 use crate::model::clock::Clock;
-use crate::proxy::worker::check_upstreams;
+use crate::proxy::upstream::{Prepared, prepare};
 use crate::snapshot::refresh::Mutator;
 use crate::telemetry::log::LogHandle;
 
@@ -41,6 +42,7 @@ pub struct Reloader {
     mutator: Mutator,
     listeners: Arc<Listeners>,
     geo: Arc<GeoDbs>,
+    upstreams: Arc<ArcSwap<Vec<Arc<Prepared>>>>,
     log: LogHandle,
     clock: Arc<dyn Clock>,
     counts: Arc<ReloadCounts>,
@@ -59,6 +61,8 @@ pub struct Parts {
     pub listeners: Arc<Listeners>,
     /// Geo databases.
     pub geo: Arc<GeoDbs>,
+    /// Upstreams, for the workers to take up.
+    pub upstreams: Arc<ArcSwap<Vec<Arc<Prepared>>>>,
     /// The service's log.
     pub log: LogHandle,
     /// The clock.
@@ -86,6 +90,7 @@ impl Reloader {
             mutator: parts.mutator,
             listeners: parts.listeners,
             geo: parts.geo,
+            upstreams: parts.upstreams,
             log: parts.log,
             clock: parts.clock,
             counts: parts.counts,
@@ -143,7 +148,8 @@ impl Reloader {
             self.watched.send_replace(loaded.watched_paths().to_vec());
             return Err(NotReloaded { rendered: loaded.problems.render(false), problems: loaded.problems.to_json() });
         };
-        check_upstreams(&config).map_err(|e| NotReloaded::plain(format!("error: {e}")))?;
+        let upstreams = prepare(&config.upstreams, &self.upstreams.load());
+        let upstreams = upstreams.map_err(|e| NotReloaded::plain(format!("error: {e}")))?;
         let plan = self.listeners.plan(&config).map_err(|e| {
             let hint = e.hint.map(|h| format!("\n  = help: {h}")).unwrap_or_default();
             NotReloaded::plain(format!("error: {}{hint}", e.message))
@@ -158,8 +164,12 @@ impl Reloader {
         let before = self.mutator.current().load();
         warnings.extend(only_at_start(&before.config, &config));
         let (level, files) = (config.log.level.clone(), loaded.files.clone());
-        let generation = self.mutator.reconfigure(Arc::new(config)).await;
-        let generation = generation.map_err(|e| NotReloaded::plain(format!("error: {e}")))?;
+        // Before the snapshot that needs them; taken back with it.
+        let upstreams_before = self.upstreams.swap(Arc::new(upstreams));
+        let generation = self.mutator.reconfigure(Arc::new(config)).await.map_err(|e| {
+            self.upstreams.store(upstreams_before);
+            NotReloaded::plain(format!("error: {e}"))
+        })?;
         self.listeners.apply(plan);
         if let Err(error) = self.geo.reload(country.as_deref(), asn.as_deref()) {
             warnings.push(format!("the geo databases before go on being used: {error}"));

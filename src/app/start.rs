@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
@@ -27,6 +28,7 @@ use crate::geo::GeoDbs;
 use crate::limits::KeptCounter;
 use crate::limits::embedded::EmbeddedCounters;
 use crate::model::clock::Clock;
+use crate::proxy::upstream::prepare;
 use crate::proxy::worker::{Command, Shared, Worker};
 use crate::record::Recorder;
 use crate::record::decisions::Decisions;
@@ -143,14 +145,18 @@ async fn serve(
     let engine = Arc::new(Engine::new(engine));
 
     let recorder = Arc::new(Recorder::new(config.workers));
+    let upstreams = prepare(&config.upstreams, &[]);
+    let upstreams = upstreams.map_err(|e| RunError { message: e.to_string(), hint: None, exit: super::EXIT_CONFIG })?;
+    let upstreams = Arc::new(ArcSwap::from_pointee(upstreams));
     let shared = Shared {
         current: Arc::clone(&current),
         engine: Arc::clone(&engine),
+        upstreams: Arc::clone(&upstreams),
         recorder: Arc::clone(&recorder),
         clock: Arc::clone(&clock),
         log_salt: rand::random(),
     };
-    let (threads, senders) = start_workers(&shared, config.workers)?;
+    let (threads, senders) = start_workers(&shared)?;
     let listeners = Arc::new(Listeners::new(Arc::clone(&recorder), senders));
 
     let health = Arc::new(Health::default());
@@ -160,6 +166,7 @@ async fn serve(
         mutator: mutator.clone(),
         listeners: Arc::clone(&listeners),
         geo: Arc::clone(&geo),
+        upstreams,
         log,
         clock: Arc::clone(&clock),
         counts: Arc::clone(&counts),
@@ -286,12 +293,12 @@ async fn restore_counters(counters: &EmbeddedCounters, store: &dyn Store, now_us
 
 type Started = (Vec<JoinHandle<()>>, Vec<mpsc::UnboundedSender<Command>>);
 
-fn start_workers(shared: &Shared, workers: usize) -> Result<Started, RunError> {
-    let mut threads = Vec::with_capacity(workers);
-    let mut senders = Vec::with_capacity(workers);
-    for number in 0..workers {
-        let worker = Worker::new(shared.clone(), number);
-        let worker = worker.map_err(|e| RunError { message: e.to_string(), hint: None, exit: super::EXIT_CONFIG })?;
+fn start_workers(shared: &Shared) -> Result<Started, RunError> {
+    let cells = &shared.recorder.cells;
+    let mut threads = Vec::with_capacity(cells.len());
+    let mut senders = Vec::with_capacity(cells.len());
+    for (number, cell) in cells.iter().enumerate() {
+        let worker = Worker::new(shared.clone(), Arc::clone(cell));
         let (sender, commands) = mpsc::unbounded_channel();
         let no_thread = |e| RunError::start(format!("no thread for a worker: {e}"), "raise the limit of processes");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(no_thread)?;

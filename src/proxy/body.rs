@@ -13,6 +13,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
 use super::deadline::ConnectionClock;
+use super::forward::UpstreamAnswer;
 use super::headers::allowed_in_trailers;
 use super::upstream::Lease;
 use crate::record::{Outcome, Ticket};
@@ -36,11 +37,17 @@ pub enum BodyError {
 pub struct BodyProgress {
     /// Bytes received.
     pub bytes: Arc<AtomicU64>,
+    ended: AtomicBool,
     too_large: AtomicBool,
     broken: AtomicBool,
 }
 
 impl BodyProgress {
+    /// Whether all of it was passed on.
+    pub fn is_ended(&self) -> bool {
+        self.ended.load(Ordering::Relaxed)
+    }
+
     /// Whether the bound was passed.
     pub fn is_too_large(&self) -> bool {
         self.too_large.load(Ordering::Relaxed)
@@ -74,8 +81,15 @@ impl Body for RequestBody {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let RequestBody::Stream { incoming, progress, max } = self.get_mut() else { return Poll::Ready(None) };
-        Poll::Ready(match std::task::ready!(Pin::new(incoming).poll_frame(cx)) {
-            None => None,
+        let polled = std::task::ready!(Pin::new(&mut *incoming).poll_frame(cx));
+        if incoming.is_end_stream() {
+            progress.ended.store(true, Ordering::Relaxed);
+        }
+        Poll::Ready(match polled {
+            None => {
+                progress.ended.store(true, Ordering::Relaxed);
+                None
+            }
             Some(Err(error)) => {
                 progress.broken.store(true, Ordering::Relaxed);
                 Some(Err(BodyError::Broken(error)))
@@ -133,7 +147,13 @@ pub struct ResponseBody {
 #[derive(Debug)]
 enum Source {
     Own(Option<Bytes>),
-    Upstream { incoming: Incoming, lease: Option<Lease>, stall: Stall },
+    Upstream {
+        incoming: Incoming,
+        lease: Option<Lease>,
+        stall: Stall,
+        /// The request's body: a connection on which it is still on its way takes no other request.
+        request: Option<Arc<BodyProgress>>,
+    },
 }
 
 /// Notices an upstream that stops in the middle. Has no timer while bytes come without a wait.
@@ -154,30 +174,29 @@ impl ResponseBody {
         ResponseBody { source: Source::Own(Some(text)), ended: false, ticket: None, clock: None }
     }
 
-    /// The upstream's body. `lease` goes back to its pool when the body has been read to its end.
+    /// The upstream's body. Its connection goes back to the pool when it has been read to its end, if the request's own
+    /// body has come to its end too.
     pub fn upstream(
-        incoming: Incoming,
-        lease: Lease,
-        allowed: Duration,
+        answer: UpstreamAnswer,
         ticket: Box<Ticket>,
         clock: Option<Arc<ConnectionClock>>,
-    ) -> Self {
-        let mut body = ResponseBody {
-            ended: false,
-            source: Source::Upstream { incoming, lease: Some(lease), stall: Stall { allowed, timer: None } },
-            ticket: Some(ticket),
-            clock,
-        };
+    ) -> (http::response::Parts, Self) {
+        let UpstreamAnswer { response, lease, stall, progress } = answer;
+        let (head, incoming) = response.into_parts();
+        let stall = Stall { allowed: stall, timer: None };
+        let source = Source::Upstream { incoming, lease: Some(lease), stall, request: progress };
+        let mut body = ResponseBody { ended: false, source, ticket: Some(ticket), clock };
         if body.is_end_stream() {
             body.reached_end();
         }
-        body
+        (head, body)
     }
 
     fn reached_end(&mut self) {
         self.ended = true;
-        if let Source::Upstream { lease, .. } = &mut self.source
+        if let Source::Upstream { lease, request, .. } = &mut self.source
             && let Some(lease) = lease.take()
+            && request.as_ref().is_none_or(|r| r.is_ended())
         {
             lease.give_back();
         }

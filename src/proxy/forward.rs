@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body::Body;
 use hyper::body::Incoming;
@@ -13,6 +13,7 @@ use super::body::{BodyProgress, RequestBody};
 use super::headers::{self, Origin, X_REQUEST_ID};
 use super::rejection::Refused;
 use super::request::Arrival;
+use super::response;
 use super::upgrade::{self, Switch};
 use super::upstream::{Group, Lease, UpstreamError, to_origin_form};
 use crate::admission::Admitted;
@@ -21,10 +22,6 @@ use crate::model::key_format;
 use crate::model::route::{Route, RouteAuth};
 use crate::record::Ticket;
 use crate::snapshot::identity::IdentityNames;
-
-/// A kept connection that lay idle longer than this may have been closed by the peer a moment ago: a copy of the head
-/// is kept so that a request that is safe to repeat can be.
-const RACY_IDLE: Duration = Duration::from_millis(500);
 
 /// What came of forwarding.
 #[derive(Debug)]
@@ -44,6 +41,8 @@ pub struct UpstreamAnswer {
     pub lease: Lease,
     /// How long its body may stand still.
     pub stall: Duration,
+    /// What is known of the request's body, which may still be on its way.
+    pub progress: Option<Arc<BodyProgress>>,
 }
 
 /// Sends an admitted request to its upstream.
@@ -69,6 +68,9 @@ pub async fn forward(
     let progress = (!body.is_end_stream()).then(|| Arc::new(BodyProgress::default()));
     ticket.bytes_in = progress.as_ref().map(|p| Arc::clone(&p.bytes));
     let max = arrival.connection.settings.limits.max_body_size.unwrap_or(u64::MAX);
+    if progress.is_some() {
+        keep_framing(&mut head);
+    }
     let body = match &progress {
         Some(progress) => RequestBody::Stream { incoming: body, progress: Arc::clone(progress), max },
         None => RequestBody::Empty,
@@ -76,11 +78,24 @@ pub async fn forward(
     let mut request = Request::from_parts(head, body);
     to_origin_form(&mut request);
     let (response, lease) = send(&group, request, ticket, progress.as_deref()).await?;
+    if !response::is_framed_once(response.headers()) {
+        return Err(Refused::UpstreamInvalid);
+    }
     ticket.upstream_answered(response.status().as_u16());
     match (response.status(), switch) {
         (StatusCode::SWITCHING_PROTOCOLS, Some(switch)) => Ok(Answer::Switched(switch.agreed(response, lease))),
         (StatusCode::SWITCHING_PROTOCOLS, None) => Err(Refused::UpstreamInvalid),
-        _ => Ok(Answer::Response(UpstreamAnswer { response, lease, stall: group.settings.request_timeout })),
+        _ => {
+            let stall = group.settings().request_timeout;
+            Ok(Answer::Response(UpstreamAnswer { response, lease, stall, progress }))
+        }
+    }
+}
+
+/// A body whose length is not said goes in chunks. hyper does so by itself, but for methods that seldom have a body.
+fn keep_framing(head: &mut http::request::Parts) {
+    if matches!(head.method, Method::GET | Method::HEAD) && !head.headers.contains_key(CONTENT_LENGTH) {
+        head.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
     }
 }
 
@@ -199,8 +214,9 @@ fn edit_target(uri: Uri, route: &Route, auth: &ApiKeyAuth) -> Uri {
     target.parse().unwrap_or(uri)
 }
 
-/// Asks the upstream. A request of which nothing was written is sent again; one that was written on a connection that
-/// lay idle is sent again once if its method is idempotent and it has no body (RFC 9110 section 9.2.2).
+/// Asks the upstream. A request of which nothing was written is sent again; one that was written on a kept connection,
+/// which its peer may have closed just then, is sent again once if its method is idempotent and it has no body (RFC 9110
+/// section 9.2.2). However short a connection lay idle, some servers close it without saying so.
 async fn send(
     group: &Group,
     request: Request<RequestBody>,
@@ -208,16 +224,15 @@ async fn send(
     progress: Option<&BodyProgress>,
 ) -> Result<(Response<Incoming>, Lease), Refused> {
     let idempotent = is_idempotent(request.method());
-    ticket.asking(&group.settings.name, group.number);
+    ticket.asking(&group.settings().name, group.number);
     let mut lease = group.lease(idempotent && progress.is_none()).await?;
-    let may_repeat = idempotent && progress.is_none() && lease.idle_for.is_some_and(|t| t > RACY_IDLE);
-    let spare = may_repeat.then(|| copy_head(&request));
-    let limit = group.settings.request_timeout;
+    let reused = lease.is_reused;
+    let spare = (idempotent && progress.is_none() && reused).then(|| copy_head(&request));
+    let limit = group.settings().request_timeout;
     let error = match within(limit, progress, lease.send(request)).await? {
         Ok(response) => return Ok((response, lease)),
         Err(error) => error,
     };
-    let reused = lease.idle_for.is_some();
     drop(lease);
     let (error, unsent) = (error.error().to_string(), into_parts(error));
     let again = match unsent {
@@ -225,9 +240,9 @@ async fn send(
         (hyper, _) if hyper.is_incomplete_message() || hyper.is_closed() || hyper.is_canceled() => spare,
         _ => None,
     };
-    tracing::debug!(upstream = group.settings.name.as_str(), error, again = again.is_some(), "exchange failed");
+    tracing::debug!(upstream = group.settings().name.as_str(), error, again = again.is_some(), "exchange failed");
     let Some(request) = again else { return Err(fault(progress)) };
-    ticket.asking(&group.settings.name, group.number);
+    ticket.asking(&group.settings().name, group.number);
     let mut lease = group.lease_fresh().await?;
     match within(limit, progress, lease.send(request)).await? {
         Ok(response) => Ok((response, lease)),

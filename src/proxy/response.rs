@@ -1,7 +1,7 @@
 //! The upstream's answer on its way to the client.
 
-use http::header::{CONNECTION, VIA};
-use http::{HeaderName, HeaderValue, Response};
+use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, VIA};
+use http::{HeaderMap, HeaderName, HeaderValue, Response};
 use jiff::{SignedDuration, Timestamp};
 
 use super::body::ResponseBody;
@@ -76,8 +76,10 @@ pub fn pass_on(
     told: &Told,
     mut ticket: Box<Ticket>,
 ) -> Response<ResponseBody> {
-    let UpstreamAnswer { response, lease, stall } = answer;
-    let (mut head, body) = response.into_parts();
+    ticket.status = answer.response.status().as_u16();
+    ticket.outcome = Outcome::Answering;
+    let clock = arrival.connection.sequential.then(|| arrival.connection.clock.clone());
+    let (mut head, body) = ResponseBody::upstream(answer, ticket, clock);
     headers::remove_hop_by_hop(&mut head.headers);
     let received = head.version;
     head.headers.append(VIA, headers::via(received));
@@ -87,10 +89,20 @@ pub fn pass_on(
     tell(&mut head.headers, arrival, told);
     head.version = http::Version::HTTP_11;
     close_if_draining(&mut head.headers, arrival);
-    ticket.status = head.status.as_u16();
-    ticket.outcome = Outcome::Answering;
-    let clock = arrival.connection.sequential.then(|| arrival.connection.clock.clone());
-    Response::from_parts(head, ResponseBody::upstream(body, lease, stall, ticket, clock))
+    Response::from_parts(head, body)
+}
+
+/// Whether an upstream says in one way alone where its answer ends. hyper reads an answer with two lengths, or in a
+/// transfer coding besides `chunked`, but the next reader may read it differently (RFC 9112 section 6.3).
+pub fn is_framed_once(headers: &HeaderMap) -> bool {
+    let (mut lengths, mut codings) =
+        (headers.get_all(CONTENT_LENGTH).iter(), headers.get_all(TRANSFER_ENCODING).iter());
+    match (lengths.next(), codings.next()) {
+        (None, None) => true,
+        (Some(length), None) => lengths.next().is_none() && length.as_bytes().iter().all(u8::is_ascii_digit),
+        (None, Some(coding)) => codings.next().is_none() && coding.as_bytes().eq_ignore_ascii_case(b"chunked"),
+        (Some(_), Some(_)) => false,
+    }
 }
 
 /// Tells an HTTP/1 client that the connection ends with this answer, when Argus is about to stop.

@@ -3,15 +3,17 @@
 use std::collections::HashMap;
 use std::net::TcpListener as StdListener;
 use std::sync::Arc;
+use std::time::Instant;
 
 use ahash::AHashMap;
+use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::deadline::{Connections, SWEEP_EVERY};
 use super::listener::{self, ListenerState};
-use super::upstream::{Group, UpstreamTlsError};
+use super::upstream::{Group, Prepared};
 use crate::admission::Engine;
 use crate::model::clock::Clock;
 use crate::record::access_log::LogStyle;
@@ -41,6 +43,8 @@ pub struct Shared {
     pub current: Arc<Current>,
     /// Decides.
     pub engine: Arc<Engine>,
+    /// The upstreams of what is in force, or of what is about to be.
+    pub upstreams: Arc<ArcSwap<Vec<Arc<Prepared>>>>,
     /// Remembers.
     pub recorder: Arc<Recorder>,
     /// Tells the time.
@@ -92,31 +96,17 @@ impl std::fmt::Debug for Worker {
 }
 
 impl Worker {
-    /// A worker that serves what is in force now.
-    ///
-    /// # Errors
-    /// When the TLS settings of an upstream cannot be used.
-    pub fn new(shared: Shared, number: usize) -> Result<Self, UpstreamTlsError> {
-        let view = build_view(&shared, shared.current.load(), None)?;
-        let cell = Arc::clone(&shared.recorder.cells[number]);
-        Ok(Worker {
-            shared,
-            cell,
-            connections: Arc::default(),
-            view: Mutex::new(Arc::new(view)),
-            limits: Mutex::default(),
-        })
+    /// A worker that serves what is in force now and counts into `cell`.
+    pub fn new(shared: Shared, cell: Arc<WorkerCell>) -> Self {
+        let view = Mutex::new(Arc::new(build_view(&shared, shared.current.load(), &[])));
+        Worker { shared, cell, connections: Arc::default(), view, limits: Mutex::default() }
     }
 
     /// What is in force, taken up anew if it has changed. Pools of upstreams that did not change are kept.
     pub fn view(&self) -> Arc<View> {
         let mut view = self.view.lock();
         if view.snapshot.generation != self.shared.current.generation() {
-            // A reload has built every upstream before it was put in force, so this fails only if a file was
-            // changed since; the view before then goes on being used.
-            if let Ok(next) = build_view(&self.shared, self.shared.current.load(), Some(&view)) {
-                *view = Arc::new(next);
-            }
+            *view = Arc::new(build_view(&self.shared, self.shared.current.load(), &view.groups));
         }
         Arc::clone(&view)
     }
@@ -143,6 +133,8 @@ impl Worker {
             let command = tokio::select! {
                 _ = sweep.tick() => {
                     self.connections.sweep();
+                    let (view, now) = (Arc::clone(&self.view.lock()), Instant::now());
+                    view.groups.iter().for_each(|group| group.close_old(now));
                     continue;
                 }
                 command = commands.recv() => command,
@@ -177,17 +169,24 @@ impl Worker {
     }
 }
 
-fn build_view(shared: &Shared, snapshot: Arc<Snapshot>, before: Option<&View>) -> Result<View, UpstreamTlsError> {
-    let kept = |settings: &_| before?.groups.iter().find(|g| g.settings == *settings).cloned();
+fn build_view(shared: &Shared, snapshot: Arc<Snapshot>, before: &[Arc<Group>]) -> View {
+    let prepared = shared.upstreams.load();
     let mut groups = Vec::with_capacity(snapshot.config.upstreams.len());
     let mut places = HashMap::new();
     for settings in &snapshot.config.upstreams {
-        let group = match kept(settings) {
-            Some(group) => group,
-            None => {
-                let number = shared.recorder.upstreams.number(settings.name.as_str());
-                Arc::new(Group::new(settings.clone(), number)?)
-            }
+        let group = match prepared.iter().find(|p| p.settings == *settings) {
+            Some(prepared) => match before.iter().find(|g| Arc::ptr_eq(&g.prepared, prepared)) {
+                Some(kept) => Arc::clone(kept),
+                None => {
+                    let number = shared.recorder.upstreams.number(settings.name.as_str());
+                    Arc::new(Group::new(Arc::clone(prepared), number))
+                }
+            },
+            // Those of the next configuration are prepared already: this one's are still here.
+            None => match before.iter().find(|g| g.settings() == settings) {
+                Some(kept) => Arc::clone(kept),
+                None => continue,
+            },
         };
         places.insert(settings.name.clone(), groups.len());
         groups.push(group);
@@ -199,13 +198,5 @@ fn build_view(shared: &Shared, snapshot: Arc<Snapshot>, before: Option<&View>) -
     });
     let routes = routes.collect();
     let style = Arc::new(LogStyle::new(snapshot.config.log.access.clone(), shared.log_salt));
-    Ok(View { style, groups, routes, snapshot })
-}
-
-/// Whether every upstream of `snapshot` can be used; asked before a snapshot is put in force.
-///
-/// # Errors
-/// The first upstream's TLS settings that cannot be used.
-pub fn check_upstreams(config: &crate::config::Config) -> Result<(), UpstreamTlsError> {
-    config.upstreams.iter().try_for_each(|u| Group::new(u.clone(), 0).map(drop))
+    View { style, groups, routes, snapshot }
 }

@@ -20,6 +20,7 @@ mod layers;
 mod limits;
 mod malformed;
 mod openapi;
+mod proxy_faults;
 mod readme;
 mod reload;
 mod seen;

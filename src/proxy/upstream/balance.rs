@@ -17,7 +17,7 @@ impl Group {
         let start = self.next.fetch_add(1, Ordering::Relaxed) % n;
         let in_turn = (0..n).map(|i| (start + i) % n);
         let in_service = in_turn.clone().filter(|at| !self.servers[*at].failed_lately(now));
-        let chosen = match self.settings.balance {
+        let chosen = match self.settings().balance {
             Balance::RoundRobin => in_service.clone().next(),
             Balance::LeastRequests => in_service.clone().min_by_key(|at| self.servers[*at].in_flight()),
         };
@@ -27,6 +27,8 @@ impl Group {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::model::upstream::{Upstream, UpstreamTls};
 
@@ -41,7 +43,7 @@ mod tests {
             request_timeout: std::time::Duration::from_secs(1),
             tls: UpstreamTls::default(),
         };
-        Group::new(settings, 0).unwrap()
+        Group::new(Arc::new(super::super::Prepared::read(&settings).unwrap()), 0)
     }
 
     #[test]

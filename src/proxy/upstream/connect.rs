@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
-use rustls::pki_types::ServerName;
+use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -58,18 +58,26 @@ pub enum UpstreamTlsError {
     Settings(#[source] rustls::Error),
 }
 
-/// TLS settings for an upstream that has an `https` server.
-pub(super) fn client_tls(settings: &Upstream) -> Result<Option<Arc<ClientConfig>>, UpstreamTlsError> {
+/// The authorities that an upstream with an `https` server trusts; `None` without one, empty for the built-in ones.
+pub(super) fn authorities(settings: &Upstream) -> Result<Option<Vec<CertificateDer<'static>>>, UpstreamTlsError> {
     if !settings.servers.iter().any(|s| s.tls) {
         return Ok(None);
     }
+    Ok(Some(settings.tls.ca.as_deref().map(certificates).transpose()?.unwrap_or_default()))
+}
+
+/// TLS settings for an upstream that trusts `authorities`, which stand in the file that `settings` names.
+pub(super) fn client_tls(
+    settings: &Upstream,
+    authorities: &[CertificateDer<'static>],
+) -> Result<Arc<ClientConfig>, UpstreamTlsError> {
     let mut roots = RootCertStore::empty();
     match &settings.tls.ca {
         None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
         Some(path) => {
-            for certificate in certificates(path)? {
+            for certificate in authorities {
                 let path = path.display().to_string();
-                roots.add(certificate).map_err(|source| UpstreamTlsError::Authority { path, source })?;
+                roots.add(certificate.clone()).map_err(|source| UpstreamTlsError::Authority { path, source })?;
             }
         }
     }
@@ -80,7 +88,7 @@ pub(super) fn client_tls(settings: &Upstream) -> Result<Option<Arc<ClientConfig>
         .with_root_certificates(roots)
         .with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(Some(Arc::new(config)))
+    Ok(Arc::new(config))
 }
 
 /// Opens a connection. The caller sets the deadline.

@@ -10,22 +10,63 @@ use std::time::Instant;
 
 use http::Request;
 use http::uri::Scheme;
+use rustls::ClientConfig;
+use rustls::pki_types::CertificateDer;
 
 pub use connect::{ConnectError, UpstreamTlsError};
 pub use pool::{Lease, Server};
 
 use super::body::RequestBody;
-use crate::model::upstream::Upstream;
+use crate::model::upstream::{ServerUrl, Upstream};
 
 /// Servers of an upstream that are tried for one request before it is given up. Trying another is safe: a connection
 /// that was not made has carried nothing.
 const CONNECT_ATTEMPTS_MAX: usize = 3;
 
+/// One upstream whose files have been read, so that nothing about it can fail when it is put in force.
+#[derive(Debug)]
+pub struct Prepared {
+    /// As configured.
+    pub settings: Upstream,
+    /// The authorities it trusts, as its file held them.
+    authorities: Option<Vec<CertificateDer<'static>>>,
+    tls: Option<Arc<ClientConfig>>,
+}
+
+impl Prepared {
+    /// Reads the files of `settings`.
+    ///
+    /// # Errors
+    /// When they cannot be used.
+    pub fn read(settings: &Upstream) -> Result<Self, UpstreamTlsError> {
+        let authorities = connect::authorities(settings)?;
+        let tls = authorities.as_deref().map(|a| connect::client_tls(settings, a)).transpose()?;
+        Ok(Prepared { settings: settings.clone(), authorities, tls })
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        self.settings == other.settings && self.authorities == other.authorities
+    }
+}
+
+/// Reads the files of every upstream. One that is as it was in `before` is taken from there, so that its connections
+/// are kept.
+///
+/// # Errors
+/// The first whose files cannot be used.
+pub fn prepare(upstreams: &[Upstream], before: &[Arc<Prepared>]) -> Result<Vec<Arc<Prepared>>, UpstreamTlsError> {
+    let each = upstreams.iter().map(|settings| {
+        let next = Prepared::read(settings)?;
+        Ok(before.iter().find(|b| b.is_same(&next)).cloned().unwrap_or_else(|| Arc::new(next)))
+    });
+    each.collect()
+}
+
 /// One upstream, with this worker's connections to it.
 #[derive(Debug)]
 pub struct Group {
     /// As configured.
-    pub settings: Upstream,
+    pub prepared: Arc<Prepared>,
     /// Its number in records.
     pub number: u16,
     servers: Vec<Arc<Server>>,
@@ -47,12 +88,22 @@ pub enum UpstreamError {
 }
 
 impl Group {
-    /// An upstream without connections. TLS settings are read now, so that a bad file is known before traffic comes.
-    pub fn new(settings: Upstream, number: u16) -> Result<Self, UpstreamTlsError> {
-        let tls = connect::client_tls(&settings)?;
-        let servers =
-            settings.servers.iter().map(|url| Arc::new(Server::new(url.clone(), tls.clone(), &settings))).collect();
-        Ok(Group { settings, number, servers, next: AtomicUsize::new(0) })
+    /// An upstream without connections.
+    pub fn new(prepared: Arc<Prepared>, number: u16) -> Self {
+        let settings = &prepared.settings;
+        let server = |url: &ServerUrl| Arc::new(Server::new(url.clone(), prepared.tls.clone(), settings));
+        let servers = settings.servers.iter().map(server).collect();
+        Group { prepared, number, servers, next: AtomicUsize::new(0) }
+    }
+
+    /// As configured.
+    pub fn settings(&self) -> &Upstream {
+        &self.prepared.settings
+    }
+
+    /// Closes idle connections that are too old to be used again.
+    pub fn close_old(&self, now: Instant) {
+        self.servers.iter().for_each(|server| server.close_old(now));
     }
 
     /// A connection that is ready for a request: a kept one if `may_reuse` finds it fresh enough, else a new one.

@@ -1,5 +1,6 @@
 //! One server's connections, as kept by one worker.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -22,6 +23,8 @@ pub const CONNECTIONS_MAX: usize = 4_096;
 const IDLE_AGE_MAX: Duration = Duration::from_secs(30);
 /// The same for requests that must not be sent twice: if the peer closes just then, they are lost.
 const IDLE_AGE_MAX_ONCE: Duration = Duration::from_secs(1);
+/// Longest wait for a kept connection to be ready: its last answer has been read, so that it is a matter of turns.
+const READY_MAX: Duration = Duration::from_millis(50);
 /// How long a server that could not be reached is passed over while others can be.
 const FAILED_FOR: Duration = Duration::from_secs(2);
 
@@ -33,8 +36,9 @@ pub struct Server {
     tls: Option<Arc<ClientConfig>>,
     server_name: Option<String>,
     connect_timeout: Duration,
-    idle: Mutex<Vec<Idle>>,
-    connections: AtomicUsize,
+    /// The youngest last.
+    idle: Mutex<VecDeque<Idle>>,
+    connections: Arc<AtomicUsize>,
     in_flight: AtomicUsize,
     /// Milliseconds after `epoch` until which it is passed over.
     failed_until_ms: AtomicU64,
@@ -47,16 +51,17 @@ struct Idle {
     since: Instant,
 }
 
-/// An open connection, counted while it lives.
+/// An open connection, counted while it lives. Knows the count alone: were it to hold the server, the server, which
+/// keeps idle connections, would hold itself and outlive the upstream it belongs to.
 #[derive(Debug)]
 struct Connection {
     sender: SendRequest<RequestBody>,
-    server: Arc<Server>,
+    open: Arc<AtomicUsize>,
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.server.connections.fetch_sub(1, Ordering::Relaxed);
+        self.open.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -64,8 +69,8 @@ impl Drop for Connection {
 #[derive(Debug)]
 pub struct Lease {
     connection: Option<Connection>,
-    /// How long it lay idle; `None` if it is new.
-    pub idle_for: Option<Duration>,
+    /// Whether it has carried a request before.
+    pub is_reused: bool,
     server: Arc<Server>,
 }
 
@@ -77,7 +82,7 @@ impl Server {
             server_name: settings.tls.server_name.clone(),
             connect_timeout: settings.connect_timeout,
             idle: Mutex::default(),
-            connections: AtomicUsize::new(0),
+            connections: Arc::default(),
             in_flight: AtomicUsize::new(0),
             failed_until_ms: AtomicU64::new(0),
             epoch: Instant::now(),
@@ -110,11 +115,10 @@ impl Server {
         let age_max = if idempotent { IDLE_AGE_MAX } else { IDLE_AGE_MAX_ONCE };
         loop {
             let mut idle = self.take_idle(now, age_max)?;
-            // The last body has been read, but hyper may need a turn to notice; it fails at once if the peer is gone.
-            if idle.connection.sender.ready().await.is_ok() {
+            // It fails at once if the peer is gone.
+            if is_ready(&mut idle.connection.sender).await {
                 self.in_flight.fetch_add(1, Ordering::Relaxed);
-                let idle_for = Some(now.saturating_duration_since(idle.since));
-                return Some(Lease { connection: Some(idle.connection), idle_for, server: Arc::clone(self) });
+                return Some(Lease { connection: Some(idle.connection), is_reused: true, server: Arc::clone(self) });
             }
         }
     }
@@ -122,10 +126,16 @@ impl Server {
     fn take_idle(&self, now: Instant, age_max: Duration) -> Option<Idle> {
         let mut kept = self.idle.lock();
         // The last is the youngest: if it is too old for anything, so are all before it.
-        if kept.last().is_some_and(|i| now.saturating_duration_since(i.since) > IDLE_AGE_MAX) {
+        if kept.back().is_some_and(|i| now.saturating_duration_since(i.since) > IDLE_AGE_MAX) {
             kept.clear();
         }
-        kept.pop_if(|i| now.saturating_duration_since(i.since) <= age_max)
+        kept.pop_back_if(|i| now.saturating_duration_since(i.since) <= age_max)
+    }
+
+    /// Closes idle connections that are too old to be used again.
+    pub(super) fn close_old(&self, now: Instant) {
+        let mut kept = self.idle.lock();
+        while kept.pop_front_if(|i| now.saturating_duration_since(i.since) > IDLE_AGE_MAX).is_some() {}
     }
 
     pub(super) async fn connect(self: &Arc<Self>) -> Result<Lease, UpstreamError> {
@@ -149,9 +159,17 @@ impl Server {
         };
         counted.keep();
         self.in_flight.fetch_add(1, Ordering::Relaxed);
-        let connection = Connection { sender, server: Arc::clone(self) };
-        Ok(Lease { connection: Some(connection), idle_for: None, server: Arc::clone(self) })
+        let connection = Connection { sender, open: Arc::clone(&self.connections) };
+        Ok(Lease { connection: Some(connection), is_reused: false, server: Arc::clone(self) })
     }
+}
+
+/// Whether the connection takes a request. Its last body has been read, but hyper may need a turn to notice.
+async fn is_ready(sender: &mut SendRequest<RequestBody>) -> bool {
+    if sender.is_ready() {
+        return true;
+    }
+    matches!(tokio::time::timeout(READY_MAX, sender.ready()).await, Ok(Ok(())))
 }
 
 /// Gives the count of a connection back when opening it fails or is given up.
@@ -200,7 +218,7 @@ impl Lease {
         }
         let mut idle = self.server.idle.lock();
         if idle.len() < IDLE_MAX {
-            idle.push(Idle { connection, since: Instant::now() });
+            idle.push_back(Idle { connection, since: Instant::now() });
         }
     }
 }
@@ -208,5 +226,49 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         self.server.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::upstream::UpstreamTls;
+
+    fn settings(port: u16) -> Upstream {
+        Upstream {
+            name: "up".parse().unwrap(),
+            servers: vec![format!("http://127.0.0.1:{port}").parse().unwrap()],
+            balance: Default::default(),
+            connect_timeout: Duration::from_secs(5),
+            request_timeout: Duration::from_secs(5),
+            tls: UpstreamTls::default(),
+        }
+    }
+
+    async fn server() -> (Arc<Server>, tokio::net::TcpListener) {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let settings = settings(listener.local_addr().unwrap().port());
+        (Arc::new(Server::new(settings.servers[0].clone(), None, &settings)), listener)
+    }
+
+    #[tokio::test]
+    async fn a_server_does_not_outlive_its_upstream() {
+        let (server, _listener) = server().await;
+        server.connect().await.unwrap().give_back();
+        assert_eq!((server.idle.lock().len(), server.connections.load(Ordering::Relaxed)), (1, 1));
+        let gone = Arc::downgrade(&server);
+        drop(server);
+        assert!(gone.upgrade().is_none());
+    }
+
+    #[tokio::test]
+    async fn old_connections_are_closed_and_young_ones_kept() {
+        let (server, _listener) = server().await;
+        server.connect().await.unwrap().give_back();
+        let now = Instant::now();
+        server.close_old(now);
+        assert_eq!(server.connections.load(Ordering::Relaxed), 1);
+        server.close_old(now + IDLE_AGE_MAX + Duration::from_secs(1));
+        assert_eq!(server.connections.load(Ordering::Relaxed), 0);
     }
 }
