@@ -109,6 +109,9 @@ fn edit_headers(
     let route = &admitted.route().route;
     headers::remove_hop_by_hop(headers);
     headers::rebuild_for_upstream(headers);
+    if version == http::Version::HTTP_2 {
+        headers::join_cookies(headers);
+    }
     let kept = edit_credentials(headers, &config.api_key, route.auth);
     headers::remove_forgeable(headers, &config.identity_prefix, &kept);
     if let Some(authority) = authority

@@ -220,6 +220,16 @@ pub fn rebuild_for_upstream(headers: &mut HeaderMap) {
     }
 }
 
+/// Joins the pieces in which HTTP/2 may send `Cookie` (RFC 9113 section 8.2.3).
+pub fn join_cookies(headers: &mut HeaderMap) {
+    let pieces: Vec<&[u8]> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if pieces.len() > 1
+        && let Ok(whole) = HeaderValue::from_bytes(&pieces.join(&b"; "[..]))
+    {
+        headers.insert(COOKIE, whole);
+    }
+}
+
 /// Cuts the cookie `name` out of `Cookie`, and the field itself if nothing is left.
 pub fn remove_cookie(headers: &mut HeaderMap, name: &str) {
     let values: Vec<HeaderValue> = headers.get_all(COOKIE).iter().cloned().collect();

@@ -111,7 +111,9 @@ async fn exchange(
         insecure: settings.insecure_requests,
         now: arrival.now,
     };
+    let begun = std::time::Instant::now();
     let decision = arrival.connection.worker.shared.engine.decide(&arrival.view.snapshot, &head).await;
+    ticket.decided(decision.source.as_str(), begun);
     if let Some(route) = &decision.route {
         ticket.route = Some((route.route.name.clone(), arrival.view.route_number(route.index)));
         told.style = route.route.error_style;

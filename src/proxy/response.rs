@@ -1,6 +1,6 @@
 //! The upstream's answer on its way to the client.
 
-use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, VIA};
+use http::header::{CONNECTION, CONTENT_LENGTH, STRICT_TRANSPORT_SECURITY, TRANSFER_ENCODING, VIA};
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
 use jiff::{SignedDuration, Timestamp};
 
@@ -60,6 +60,9 @@ pub fn expiry_notice(expires_at: Option<Timestamp>, now: Now) -> Option<HeaderVa
 /// Adds what the decision wants told.
 pub fn tell(headers: &mut http::HeaderMap, arrival: &Arrival, told: &Told) {
     headers.insert(X_REQUEST_ID, arrival.id.header());
+    if arrival.connection.tls.is_some() {
+        headers.entry(STRICT_TRANSPORT_SECURITY).or_insert(HeaderValue::from_static("max-age=31536000"));
+    }
     told.limits.headers(told.families, arrival.now, headers);
     if let Some(expires) = &told.expires {
         headers.insert(ARGUS_KEY_EXPIRES, expires.clone());

@@ -78,6 +78,8 @@ pub struct Sample {
     pub gateway_us: u64,
     /// From asking the upstream to the head of its answer; `None` if it was not asked.
     pub upstream_us: Option<u64>,
+    /// Who answered for the credential, and how long the decision took; `None` if none was made.
+    pub decision: Option<(&'static str, u64)>,
     /// Body bytes received.
     pub bytes_in: u64,
     /// Body bytes sent.
@@ -108,6 +110,8 @@ pub struct Totals {
     pub gateway: BTreeMap<u16, Histogram<10>>,
     /// Upstream durations by upstream.
     pub upstream: BTreeMap<u16, Histogram<14>>,
+    /// Durations of decisions by who answered for the credential.
+    pub decision: BTreeMap<&'static str, Histogram<10>>,
     /// Body bytes received.
     pub bytes_in: u64,
     /// Body bytes sent.
@@ -126,6 +130,9 @@ impl Totals {
         self.gateway.entry(s.route).or_default().observe(&GATEWAY_BUCKETS_US, s.gateway_us);
         if let Some(us) = s.upstream_us {
             self.upstream.entry(s.upstream).or_default().observe(&HTTP_BUCKETS_US, us);
+        }
+        if let Some((source, us)) = s.decision {
+            self.decision.entry(source).or_default().observe(&GATEWAY_BUCKETS_US, us);
         }
         self.bytes_in = self.bytes_in.saturating_add(s.bytes_in);
         self.bytes_out = self.bytes_out.saturating_add(s.bytes_out);
@@ -149,6 +156,9 @@ impl Totals {
         }
         for (k, h) in &other.upstream {
             self.upstream.entry(*k).or_default().add(h);
+        }
+        for (k, h) in &other.decision {
+            self.decision.entry(k).or_default().add(h);
         }
         for (k, n) in &other.malformed {
             *self.malformed.entry(k).or_default() += n;
@@ -275,6 +285,7 @@ mod tests {
             total_us: 5_000,
             gateway_us: 51,
             upstream_us: Some(20_000_000),
+            decision: Some(("memory", 1)),
             bytes_in: 1,
             bytes_out: 2,
         };

@@ -218,6 +218,10 @@ fn histograms(encoder: &mut DescriptorEncoder<'_>, totals: &Totals, names: &Name
     family(encoder, whole, routes, (&HTTP_BUCKETS_US, &totals.durations))?;
     let own = ("gateway_duration", "The part of a request's time that is Argus's own");
     family(encoder, own, routes, (&GATEWAY_BUCKETS_US, &totals.gateway))?;
+    let decisions: BTreeMap<u16, Histogram<10>> = (0..).zip(totals.decision.values().cloned()).collect();
+    let sources: Vec<Arc<str>> = totals.decision.keys().map(|source| Arc::from(*source)).collect();
+    let decision = ("decision_duration", "What a decision took, by who answered for the credential");
+    family(encoder, decision, ("source", &sources), (&GATEWAY_BUCKETS_US, &decisions))?;
     let upstream = ("upstream_duration", "From asking an upstream to the head of its answer");
     family(encoder, upstream, ("upstream", &names.upstreams), (&HTTP_BUCKETS_US, &totals.upstream))
 }
@@ -250,6 +254,7 @@ mod tests {
             total_us: 30_000,
             gateway_us: 40,
             upstream_us: Some(29_000),
+            decision: None,
             bytes_in: 0,
             bytes_out: 5,
         };

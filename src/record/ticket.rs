@@ -165,6 +165,8 @@ pub struct Ticket {
     pub caller: Option<Caller>,
     /// Whether the query held the key.
     pub key_in_query: bool,
+    /// Who answered for the credential, and how long the decision took in microseconds.
+    pub decision: Option<(&'static str, u64)>,
     /// Units taken.
     pub cost: u64,
     /// Limits it met.
@@ -235,6 +237,7 @@ impl Ticket {
             route: None,
             caller: None,
             key_in_query: false,
+            decision: None,
             cost: 0,
             limits: LimitsMet::default(),
             reason: None,
@@ -290,6 +293,11 @@ impl Ticket {
         }
     }
 
+    /// Notes that the decision was made, by whom it was answered for the credential.
+    pub fn decided(&mut self, source: &'static str, begun: Instant) {
+        self.decision = Some((source, micros(begun.elapsed())));
+    }
+
     /// Notes the head of the upstream's answer.
     pub fn upstream_answered(&mut self, status: u16) {
         if let Some(call) = &mut self.upstream {
@@ -331,6 +339,7 @@ impl Drop for Ticket {
             total_us: ended.total_us,
             gateway_us: ended.gateway_us,
             upstream_us: self.upstream.as_ref().and_then(|u| u.head_us),
+            decision: self.decision,
             bytes_in: ended.bytes_in,
             bytes_out: ended.bytes_out,
         };

@@ -49,7 +49,7 @@ pub(super) fn values(
     plan: &HeaderValue,
     environments: &[(Box<str>, HeaderValue)],
 ) -> [HeaderValue; KEY_FACTS.len()] {
-    let key_id = value(&key.id.to_string());
+    let key_id = value(key.id.public());
     let subject = match owner.and_then(|o| o.external_id.as_deref()) {
         Some(external) => value(external),
         None => key_id.clone(),
