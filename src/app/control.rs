@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 
 use super::listeners::Listeners;
 use super::ops::Health;
-use super::reload::{Reloader, environment};
+use super::reload::{NotReloaded, Reloader, environment};
 use super::usage::UsageFlush;
 use crate::admin::{ConfigProblems, Control, PendingUsage, ReloadReport};
 use crate::config::{self, Severity, Source};
@@ -48,7 +48,11 @@ impl Control for ProcessControl {
     fn reload(&self) -> BoxFuture<'_, Result<ReloadReport, ConfigProblems>> {
         async {
             let begun = std::time::Instant::now();
-            match self.reloader.reload().await {
+            let reloader = Arc::clone(&self.reloader);
+            // Once begun it runs to its end, even if whoever asked goes away.
+            let reloading = tokio::spawn(async move { reloader.reload().await });
+            let reloaded = reloading.await.unwrap_or_else(|e| Err(NotReloaded::plain(format!("error: {e}"))));
+            match reloaded {
                 Ok(done) => Ok(ReloadReport {
                     generation: done.generation,
                     files: done.files.iter().map(|f| f.display().to_string()).collect(),
@@ -112,14 +116,13 @@ impl ProcessControl {
         let listeners: Vec<Value> = states
             .iter()
             .map(|state| {
-                let settings = state.settings.load();
                 json!({
                     "name": state.label.name,
                     "address": state.address.to_string(),
                     "tls": state.tls.is_some(),
                     "open_connections": state.open.load(std::sync::atomic::Ordering::Relaxed),
-                    "max_connections": settings.limits.max_connections,
-                    "origin": settings.origin.to_string(),
+                    "max_connections": state.settings.limits.max_connections,
+                    "origin": state.settings.origin.to_string(),
                 })
             })
             .collect();

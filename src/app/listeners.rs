@@ -1,40 +1,39 @@
 //! The listeners in force, and how they follow a changed configuration.
 
-use std::collections::BTreeMap;
 use std::io;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::RunError;
 use crate::config::{Config, Listener};
-use crate::proxy::listener::{ListenerState, bind};
+use crate::proxy::listener::{ListenerState, Served, bind};
 use crate::proxy::tls::TlsState;
 use crate::proxy::worker::Command;
 use crate::record::Recorder;
 use crate::record::ticket::ListenerLabel;
 
-/// Listeners by name, and the workers that serve them.
+/// Listeners by the address they are configured with, and the workers that serve them.
 pub struct Listeners {
     recorder: Arc<Recorder>,
     workers: Vec<UnboundedSender<Command>>,
-    open: Mutex<BTreeMap<String, Arc<ListenerState>>>,
+    open: Mutex<Vec<Arc<Served>>>,
 }
 
 /// A listener that is bound and not yet served.
-pub struct Bound {
-    state: Arc<ListenerState>,
+struct Bound {
+    served: Arc<Served>,
     sockets: Vec<TcpListener>,
 }
 
-/// What a new configuration does to the listeners. Made before anything is changed.
+/// What a new configuration does to the listeners. Made before anything is changed: certificates are read, addresses
+/// bound. Sockets whose address stays are kept, whatever else about their listener changes.
 pub struct Plan {
     new: Vec<Bound>,
-    kept: Vec<(Arc<ListenerState>, Listener)>,
-    gone: Vec<String>,
+    kept: Vec<(Arc<Served>, Arc<ListenerState>)>,
+    gone: Vec<Arc<Served>>,
 }
 
 impl Listeners {
@@ -43,7 +42,7 @@ impl Listeners {
         Listeners { recorder, workers, open: Mutex::default() }
     }
 
-    /// Binds what is new in `config` and reads its certificates. Nothing is served yet, and what is served goes on.
+    /// Binds what is new in `config` and reads all certificates. Nothing is served yet, and what is served goes on.
     ///
     /// # Errors
     /// The first listener that cannot be bound, or whose certificate cannot be used.
@@ -51,66 +50,77 @@ impl Listeners {
         let open = self.open.lock();
         let mut plan = Plan { new: Vec::new(), kept: Vec::new(), gone: Vec::new() };
         for settings in &config.listeners {
-            match open.get(settings.name.as_str()).filter(|state| is_same_socket(state, settings)) {
-                Some(state) => plan.kept.push((Arc::clone(state), settings.clone())),
-                None => plan.new.push(self.bind(settings)?),
+            match open.iter().find(|served| has_address(&served.load(), settings)) {
+                Some(served) => {
+                    let before = served.load();
+                    let next = self.state(settings, before.address, before.tls.as_ref())?;
+                    plan.kept.push((Arc::clone(served), Arc::new(next)));
+                }
+                None => plan.new.push(self.bind(settings, &open)?),
             }
         }
-        let still_there = |name: &String| plan.kept.iter().any(|(s, _)| s.label.name == *name);
-        plan.gone = open.keys().filter(|name| !still_there(name)).cloned().collect();
-        for (state, _) in &plan.kept {
-            if let Some(tls) = &state.tls {
-                TlsState::load(tls.settings()).map_err(|e| unusable(&state.label.name, &e))?;
-            }
-        }
+        let is_kept = |served: &Arc<Served>| plan.kept.iter().any(|(kept, _)| Arc::ptr_eq(kept, served));
+        plan.gone = open.iter().filter(|served| !is_kept(served)).cloned().collect();
         Ok(plan)
     }
 
-    fn bind(&self, settings: &Listener) -> Result<Bound, RunError> {
+    fn bind(&self, settings: &Listener, open: &[Arc<Served>]) -> Result<Bound, RunError> {
+        let mut state = self.state(settings, settings.address, None)?;
+        let port = settings.address.port();
+        let is_ours = port != 0 && open.iter().any(|served| served.load().address.port() == port);
+        let bound = bind(settings.address, self.workers.len(), is_ours).map_err(|e| not_bound(settings, &e))?;
+        let (address, sockets) = bound;
+        state.address = address;
+        Ok(Bound { served: Arc::new(Served::from_pointee(state)), sockets })
+    }
+
+    fn state(
+        &self,
+        settings: &Listener,
+        address: SocketAddr,
+        tls_before: Option<&Arc<TlsState>>,
+    ) -> Result<ListenerState, RunError> {
         let name = settings.name.as_str();
         let tls = match &settings.tls {
-            Some(tls) => Some(Arc::new(TlsState::load(tls).map_err(|e| unusable(name, &e))?)),
+            Some(tls) => {
+                let read = TlsState::load(tls).map_err(|e| unusable(name, &e))?;
+                Some(tls_before.filter(|b| b.is_same(&read)).cloned().unwrap_or_else(|| Arc::new(read)))
+            }
             None => None,
         };
-        let (address, sockets) = bind(settings.address, self.workers.len()).map_err(|e| not_bound(settings, &e))?;
         let number = self.recorder.listeners.number(name);
-        let state = ListenerState {
+        Ok(ListenerState {
             label: Arc::new(ListenerLabel { name: name.to_owned(), number }),
-            settings: ArcSwap::from_pointee(settings.clone()),
+            settings: Arc::new(settings.clone()),
             tls,
             open: self.recorder.connections(number),
             address,
-        };
-        Ok(Bound { state: Arc::new(state), sockets })
+        })
     }
 
     /// Does what was planned. Cannot fail.
     pub fn apply(&self, plan: Plan) {
         let mut open = self.open.lock();
-        for name in &plan.gone {
-            open.remove(name);
-            self.tell_all(|| Command::Unlisten(name.clone()));
+        for gone in &plan.gone {
+            open.retain(|served| !Arc::ptr_eq(served, gone));
+            let state = gone.load();
+            self.tell_all(|| Command::Unlisten(state.address, state.label.number));
         }
-        for (state, settings) in plan.kept {
-            state.settings.store(Arc::new(settings));
-            if let Some(tls) = &state.tls
-                && let Err(error) = tls.reload()
-            {
-                tracing::warn!(%error, listener = state.label.name, "the certificate before goes on being used");
-            }
+        for (served, state) in plan.kept {
+            served.store(state);
         }
-        for Bound { state, sockets } in plan.new {
+        for Bound { served, sockets } in plan.new {
             for (worker, socket) in self.workers.iter().zip(sockets) {
                 // A worker that is gone takes the process with it.
-                let _ = worker.send(Command::Listen(socket, Arc::clone(&state)));
+                let _ = worker.send(Command::Listen(socket, Arc::clone(&served)));
             }
-            open.insert(state.label.name.clone(), state);
+            open.push(served);
         }
     }
 
     /// What is served now.
     pub fn states(&self) -> Vec<Arc<ListenerState>> {
-        self.open.lock().values().cloned().collect()
+        self.open.lock().iter().map(|served| served.load_full()).collect()
     }
 
     /// Tells every worker.
@@ -122,9 +132,9 @@ impl Listeners {
     }
 }
 
-fn is_same_socket(state: &ListenerState, settings: &Listener) -> bool {
-    let now = state.settings.load();
-    now.address == settings.address && now.tls == settings.tls
+/// Whether what `settings` asks for is bound already. Listeners that leave the port to the system are told by name.
+fn has_address(state: &ListenerState, settings: &Listener) -> bool {
+    state.settings.address == settings.address && (settings.address.port() != 0 || state.settings.name == settings.name)
 }
 
 fn unusable(listener: &str, error: &crate::proxy::tls::TlsError) -> RunError {

@@ -184,7 +184,8 @@ impl Reloader {
 }
 
 impl NotReloaded {
-    fn plain(rendered: String) -> Self {
+    /// A refusal that no line of the configuration is to blame for.
+    pub fn plain(rendered: String) -> Self {
         let problems = serde_json::json!([{ "severity": "error", "message": rendered }]);
         NotReloaded { rendered, problems }
     }

@@ -12,7 +12,7 @@ use bytes::{Buf, Bytes};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use super::deadline::ConnectionClock;
+use super::deadline::Turn;
 use super::forward::UpstreamAnswer;
 use super::headers::allowed_in_trailers;
 use super::upstream::Lease;
@@ -141,7 +141,9 @@ pub struct ResponseBody {
     source: Source,
     ended: bool,
     ticket: Option<Box<Ticket>>,
-    clock: Option<Arc<ConnectionClock>>,
+    turn: Option<Turn>,
+    /// Whether the end of the connection is the end of the body: HTTP/1.0 knows no other for a body of unknown length.
+    ends_with_connection: bool,
 }
 
 #[derive(Debug)]
@@ -165,35 +167,59 @@ struct Stall {
 
 impl ResponseBody {
     /// A body of our own.
-    pub fn own(text: Bytes, ticket: Box<Ticket>, clock: Option<Arc<ConnectionClock>>) -> Self {
-        ResponseBody { source: Source::Own(Some(text)), ended: false, ticket: Some(ticket), clock }
+    pub fn own(text: Bytes, ticket: Box<Ticket>, turn: Turn) -> Self {
+        ResponseBody {
+            source: Source::Own(Some(text)),
+            ended: false,
+            ticket: Some(ticket),
+            turn: Some(turn),
+            ends_with_connection: false,
+        }
     }
 
     /// A body of our own that closes no account.
     pub fn bare(text: Bytes) -> Self {
-        ResponseBody { source: Source::Own(Some(text)), ended: false, ticket: None, clock: None }
+        let source = Source::Own(Some(text));
+        ResponseBody { source, ended: false, ticket: None, turn: None, ends_with_connection: false }
     }
 
     /// The upstream's body. Its connection goes back to the pool when it has been read to its end, if the request's own
     /// body has come to its end too.
-    pub fn upstream(
-        answer: UpstreamAnswer,
-        ticket: Box<Ticket>,
-        clock: Option<Arc<ConnectionClock>>,
-    ) -> (http::response::Parts, Self) {
+    pub fn upstream(answer: UpstreamAnswer, ticket: Box<Ticket>, turn: Turn) -> (http::response::Parts, Self) {
         let UpstreamAnswer { response, lease, stall, progress } = answer;
         let (head, incoming) = response.into_parts();
         let stall = Stall { allowed: stall, timer: None };
         let source = Source::Upstream { incoming, lease: Some(lease), stall, request: progress };
-        let mut body = ResponseBody { ended: false, source, ticket: Some(ticket), clock };
+        let mut body =
+            ResponseBody { ended: false, source, ticket: Some(ticket), turn: Some(turn), ends_with_connection: false };
         if body.is_end_stream() {
             body.reached_end();
+        } else {
+            body.may_end_with_connection();
         }
         (head, body)
     }
 
+    /// Such a body must not be cut without the client being told, whatever the reason for the cut.
+    fn may_end_with_connection(&mut self) {
+        let is_old = self.ticket.as_ref().is_some_and(|t| t.version == http::Version::HTTP_10);
+        if is_old && self.size_hint().exact().is_none() {
+            self.ends_with_connection = true;
+            self.set_unfinished(true);
+        }
+    }
+
+    fn set_unfinished(&self, unfinished: bool) {
+        if let Some(turn) = &self.turn {
+            turn.clock().set_unfinished(unfinished);
+        }
+    }
+
     fn reached_end(&mut self) {
         self.ended = true;
+        if self.ends_with_connection {
+            self.set_unfinished(false);
+        }
         if let Source::Upstream { lease, request, .. } = &mut self.source
             && let Some(lease) = lease.take()
             && request.as_ref().is_none_or(|r| r.is_ended())
@@ -240,6 +266,9 @@ impl Body for ResponseBody {
         };
         match &polled {
             Poll::Ready(Some(Ok(frame))) => {
+                if let Some(turn) = &mut this.turn {
+                    turn.is_clients();
+                }
                 this.count(frame.data_ref().map_or(0, |d| d.len() as u64));
                 if this.is_end_stream() {
                     this.reached_end();
@@ -247,7 +276,11 @@ impl Body for ResponseBody {
             }
             Poll::Ready(Some(Err(_))) => this.broke(),
             Poll::Ready(None) => this.reached_end(),
-            Poll::Pending => {}
+            Poll::Pending => {
+                if let Some(turn) = &mut this.turn {
+                    turn.is_ours();
+                }
+            }
         }
         polled
     }
@@ -274,9 +307,6 @@ impl Drop for ResponseBody {
         {
             let whole = self.ended || self.is_end_stream() || ticket.method == http::Method::HEAD;
             ticket.outcome = if whole { Outcome::Answered } else { Outcome::Answering };
-        }
-        if let Some(clock) = &self.clock {
-            clock.request_ended();
         }
     }
 }

@@ -1,10 +1,9 @@
 //! One downstream connection: TLS, the version of HTTP, and then its requests.
 
-use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -18,14 +17,11 @@ use super::listener::{ListenerState, Open};
 use super::request;
 use super::worker::Worker;
 use crate::admission::ClientFacts;
-use crate::config::Listener;
 
 /// Longest TLS handshake.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 /// What an HTTP/2 client sends first (RFC 9113 section 3.4).
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-/// Pause between two looks at a preface that has come in part.
-const PREFACE_PAUSE: Duration = Duration::from_millis(5);
 /// Smallest head buffer hyper takes.
 const HEAD_BUFFER_MIN: usize = 8_192;
 
@@ -49,8 +45,6 @@ pub struct ConnectionFacts {
     pub worker: Arc<Worker>,
     /// The listener.
     pub listener: Arc<ListenerState>,
-    /// The listener's settings when the connection was made.
-    pub settings: Arc<Listener>,
     /// The peer's address, IPv4-mapped IPv6 folded.
     pub peer: IpAddr,
     /// The client, if the peer is one.
@@ -66,20 +60,13 @@ pub struct ConnectionFacts {
 }
 
 /// Serves one connection to its end.
-pub async fn serve(
-    worker: Arc<Worker>,
-    listener: Arc<ListenerState>,
-    settings: Arc<Listener>,
-    open: Open,
-    stream: TcpStream,
-    peer: SocketAddr,
-) {
+pub async fn serve(worker: Arc<Worker>, listener: Arc<ListenerState>, open: Open, stream: TcpStream, peer: SocketAddr) {
     // Answers go out in whole pieces; waiting for more would only delay them. A socket that refuses is still good.
     let _ = stream.set_nodelay(true);
     let peer = peer.ip().to_canonical();
-    let limits = &settings.limits;
-    let allowed = Allowed { head: limits.header_timeout, idle: limits.idle_timeout, answer: limits.idle_timeout };
-    let registered = worker.connections.register(allowed);
+    let limits = &listener.settings.limits;
+    let allowed = Allowed { head: limits.header_timeout, idle: limits.idle_timeout };
+    let registered = worker.connections.register(listener.label.number, allowed);
     let clock = Arc::clone(&registered.clock);
     let ipv6_prefix = worker.view().snapshot.config.clients.ipv6_prefix;
     let client = Arc::new(ClientFacts::new(peer, ipv6_prefix));
@@ -87,7 +74,6 @@ pub async fn serve(
         Arc::new(ConnectionFacts {
             worker: Arc::clone(&worker),
             listener: Arc::clone(&listener),
-            settings: Arc::clone(&settings),
             peer,
             client,
             tls,
@@ -97,20 +83,24 @@ pub async fn serve(
             _open: open,
         })
     };
+    let mut stream = Clocked::new(stream, Arc::clone(&clock));
     match &listener.tls {
         None => {
-            let Ok(is_http2) = sniff(&stream, limits.idle_timeout, limits.header_timeout).await else { return };
-            let io = Clocked::new(stream, Arc::clone(&clock));
-            if is_http2 { serve_http2(io, facts(None, false)).await } else { serve_http1(io, facts(None, true)).await }
+            let Some(Ok(is_http2)) = clock.obeyed(stream.begins_with(PREFACE)).await else { return };
+            if is_http2 {
+                serve_http2(stream, facts(None, false)).await;
+            } else {
+                serve_http1(stream, facts(None, true)).await;
+            }
         }
         Some(tls) => {
-            let acceptor = TlsAcceptor::from(tls.config());
-            let handshake = acceptor.accept(Clocked::new(stream, Arc::clone(&clock)));
-            let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE_MAX, handshake).await else {
+            let handshake = TlsAcceptor::from(tls.config()).accept(stream);
+            let Some(shaken) = clock.obeyed(tokio::time::timeout(HANDSHAKE_MAX, handshake)).await else { return };
+            let Ok(Ok(stream)) = shaken else {
                 worker.cell.malformed("tls_handshake");
                 return;
             };
-            clock.request_ended();
+            clock.is_ready();
             let session = stream.get_ref().1;
             let version = match session.protocol_version() {
                 Some(rustls::ProtocolVersion::TLSv1_2) => "1.2",
@@ -125,41 +115,24 @@ pub async fn serve(
     }
 }
 
-/// Whether the client speaks HTTP/2 from the start. Looks at the first bytes without taking them.
-async fn sniff(stream: &TcpStream, first: Duration, rest: Duration) -> io::Result<bool> {
-    let mut seen = [0; PREFACE.len()];
-    let timed_out = || io::Error::from(io::ErrorKind::TimedOut);
-    let mut n = tokio::time::timeout(first, stream.peek(&mut seen)).await.map_err(|_| timed_out())??;
-    let begun = Instant::now();
-    loop {
-        if n == 0 || seen[..n] != PREFACE[..n] {
-            return Ok(false);
-        }
-        if n == PREFACE.len() {
-            return Ok(true);
-        }
-        if begun.elapsed() > rest {
-            return Err(timed_out());
-        }
-        // Bytes that were looked at stay readable, so there is no event to wait for.
-        tokio::time::sleep(PREFACE_PAUSE).await;
-        n = stream.peek(&mut seen).await?;
-    }
-}
-
 async fn serve_http1<S>(io: S, facts: Arc<ConnectionFacts>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let clock = Arc::clone(&facts.clock);
-    let head_max = facts.settings.limits.max_header_size.max(HEAD_BUFFER_MIN);
+    let (clock, worker) = (Arc::clone(&facts.clock), Arc::clone(&facts.worker));
+    let head_max = facts.listener.settings.limits.max_header_size.max(HEAD_BUFFER_MIN);
     let service = service_fn(move |request| request::handle(Arc::clone(&facts), request));
     let connection = http1::Builder::new()
         .max_buf_size(head_max)
         .header_read_timeout(None)
         .serve_connection(TokioIo::new(io), service)
         .with_upgrades();
-    Driven::new(Http1(connection), clock).await;
+    match Driven::new(Http1(connection), Arc::clone(&clock)).await {
+        Some(Err(error)) if error.is_parse_too_large() => worker.cell.malformed("head_too_large"),
+        Some(Err(error)) if error.is_parse() => worker.cell.malformed("head"),
+        None if clock.is_in_head() => worker.cell.malformed("slow_head"),
+        _ => {}
+    }
 }
 
 async fn serve_http2<S>(io: S, facts: Arc<ConnectionFacts>)
@@ -167,9 +140,8 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let clock = Arc::clone(&facts.clock);
-    // A connection with streams has no idle state of its own: pings tell whether the peer is there.
-    clock.request_began();
-    let list_max = u32::try_from(facts.settings.limits.max_header_size).unwrap_or(u32::MAX);
+    clock.speaks_http2();
+    let list_max = u32::try_from(facts.listener.settings.limits.max_header_size).unwrap_or(u32::MAX);
     let service = service_fn(move |request| request::handle(Arc::clone(&facts), request));
     let connection = http2::Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())

@@ -67,7 +67,7 @@ pub async fn forward(
     }
     let progress = (!body.is_end_stream()).then(|| Arc::new(BodyProgress::default()));
     ticket.bytes_in = progress.as_ref().map(|p| Arc::clone(&p.bytes));
-    let max = arrival.connection.settings.limits.max_body_size.unwrap_or(u64::MAX);
+    let max = arrival.connection.listener.settings.limits.max_body_size.unwrap_or(u64::MAX);
     if progress.is_some() {
         keep_framing(&mut head);
     }
@@ -240,7 +240,7 @@ async fn send(
     let (error, unsent) = (error.error().to_string(), into_parts(error));
     let again = match unsent {
         (_, Some(request)) if reused => Some(request),
-        (hyper, _) if hyper.is_incomplete_message() || hyper.is_closed() || hyper.is_canceled() => spare,
+        (hyper, _) if !hyper.is_parse() => spare,
         _ => None,
     };
     tracing::debug!(upstream = group.settings().name.as_str(), error, again = again.is_some(), "exchange failed");

@@ -21,13 +21,13 @@ const BACKLOG: i32 = 4_096;
 /// Pause after a failure to accept that more trying would repeat at once, such as running out of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// A listener in force, shared by the workers.
+/// A listener in force. Never changes: a reload puts another in its place, for connections made from then on.
 #[derive(Debug)]
 pub struct ListenerState {
     /// How records name it.
     pub label: Arc<ListenerLabel>,
-    /// Settings for connections made from now on.
-    pub settings: ArcSwap<Listener>,
+    /// As configured.
+    pub settings: Arc<Listener>,
     /// TLS, if it is spoken.
     pub tls: Option<Arc<TlsState>>,
     /// Connections open now, over all workers.
@@ -36,19 +36,24 @@ pub struct ListenerState {
     pub address: SocketAddr,
 }
 
-/// Binds `workers` sockets to one address. With port 0, all get the port the first was given.
+/// Sockets that are open, one per worker, and the listener that is served on them.
+pub type Served = ArcSwap<ListenerState>;
+
+/// Binds `workers` sockets to one address. With port 0, all get the port the first was given. `is_ours` says that this
+/// process has the port already, on another address that overlaps.
 ///
 /// # Errors
 /// What the system says, for example that the port is taken.
-pub fn bind(address: SocketAddr, workers: usize) -> io::Result<(SocketAddr, Vec<TcpListener>)> {
-    // A socket without SO_REUSEPORT finds out whether anybody else has the port: with it, two gateways would share the
-    // port and each answer half of the requests.
-    let probe = socket(address, false)?;
-    let address = match address.port() {
-        0 => probe.local_addr()?.as_socket().unwrap_or(address),
-        _ => address,
-    };
-    drop(probe);
+pub fn bind(address: SocketAddr, workers: usize, is_ours: bool) -> io::Result<(SocketAddr, Vec<TcpListener>)> {
+    let mut address = address;
+    if !is_ours {
+        // A socket without SO_REUSEPORT finds out whether anybody else has the port: with it, two gateways would share
+        // the port and each answer half of the requests.
+        let probe = socket(address, false)?;
+        if address.port() == 0 {
+            address = probe.local_addr()?.as_socket().unwrap_or(address);
+        }
+    }
     let mut sockets = Vec::with_capacity(workers);
     for _ in 0..workers {
         let socket = socket(address, true)?;
@@ -73,35 +78,44 @@ fn socket(address: SocketAddr, shared: bool) -> io::Result<Socket> {
     Ok(socket)
 }
 
-/// Accepts until told to stop.
+/// Accepts until told to stop; then only what the kernel has accepted for us already.
 pub async fn accept(
     worker: Arc<Worker>,
     socket: tokio::net::TcpListener,
-    state: Arc<ListenerState>,
+    served: Arc<Served>,
     stop: CancellationToken,
 ) {
     loop {
         let accepted = tokio::select! {
             accepted = socket.accept() => accepted,
-            () = stop.cancelled() => return,
+            () = stop.cancelled() => break,
         };
         match accepted {
-            Ok((stream, peer)) => {
-                let settings = state.settings.load_full();
-                let open = Open::new(&state.open);
-                if open.before >= i64::try_from(settings.limits.max_connections).unwrap_or(i64::MAX) {
-                    worker.cell.malformed("too_many_connections");
-                    continue;
-                }
-                tokio::spawn(connection::serve(Arc::clone(&worker), Arc::clone(&state), settings, open, stream, peer));
-            }
+            Ok((stream, peer)) => serve(&worker, served.load_full(), stream, peer),
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
-                tracing::warn!(%error, listener = state.label.name, "cannot accept connections");
+                tracing::warn!(%error, listener = served.load().label.name, "cannot accept connections");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
     }
+    // Closing the socket would reset connections that clients think they have.
+    let Ok(socket) = socket.into_std() else { return };
+    for _ in 0..BACKLOG {
+        let Ok((stream, peer)) = socket.accept() else { return };
+        let stream = stream.set_nonblocking(true).and_then(|()| tokio::net::TcpStream::from_std(stream));
+        let Ok(stream) = stream else { continue };
+        serve(&worker, served.load_full(), stream, peer);
+    }
+}
+
+fn serve(worker: &Arc<Worker>, state: Arc<ListenerState>, stream: tokio::net::TcpStream, peer: SocketAddr) {
+    let open = Open::new(&state.open);
+    if open.before >= i64::try_from(state.settings.limits.max_connections).unwrap_or(i64::MAX) {
+        worker.cell.malformed("too_many_connections");
+        return;
+    }
+    tokio::spawn(connection::serve(Arc::clone(worker), state, open, stream, peer));
 }
 
 /// Whether the failure concerns the connection that was to be accepted, not the socket.
@@ -135,10 +149,12 @@ mod tests {
 
     #[test]
     fn workers_share_a_port_that_is_nobody_elses() {
-        let (address, sockets) = bind("127.0.0.1:0".parse().unwrap(), 2).unwrap();
+        let (address, sockets) = bind("127.0.0.1:0".parse().unwrap(), 2, false).unwrap();
         assert_ne!(address.port(), 0);
         assert!(sockets.iter().all(|s| s.local_addr().unwrap() == address));
-        let taken = bind(address, 2).unwrap_err();
+        let taken = bind(address, 2, false).unwrap_err();
         assert_eq!(taken.kind(), io::ErrorKind::AddrInUse);
+        let wider = SocketAddr::from(([0, 0, 0, 0], address.port()));
+        assert_eq!(bind(wider, 1, true).unwrap().0, wider, "but we may have it on more addresses");
     }
 }

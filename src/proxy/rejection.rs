@@ -6,6 +6,7 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use serde_json::{Map, Value, json};
 
 use super::body::ResponseBody;
+use super::deadline::Turn;
 use super::normalize::Malformed;
 use super::request::Arrival;
 use super::response::{self, PROXY_STATUS, Told};
@@ -61,7 +62,12 @@ struct Problem {
 }
 
 /// Answers a request that is not forwarded, or whose upstream failed.
-pub fn refuse(arrival: &Arrival, refused: Refused, told: &Told, mut ticket: Box<Ticket>) -> Response<ResponseBody> {
+pub fn refuse(
+    arrival: &Arrival,
+    refused: Refused,
+    told: &Told,
+    (mut ticket, turn): (Box<Ticket>, Turn),
+) -> Response<ResponseBody> {
     if let Refused::Malformed(m) = &refused {
         arrival.connection.worker.cell.malformed(m.cause);
     }
@@ -80,8 +86,7 @@ pub fn refuse(arrival: &Arrival, refused: Refused, told: &Told, mut ticket: Box<
     ticket.status = problem.status.as_u16();
     ticket.reason = Some(problem.reason);
     ticket.outcome = Outcome::Answering;
-    let clock = arrival.connection.sequential.then(|| arrival.connection.clock.clone());
-    let mut response = Response::new(ResponseBody::own(Bytes::from(body), ticket, clock));
+    let mut response = Response::new(ResponseBody::own(Bytes::from(body), ticket, turn));
     *response.status_mut() = problem.status;
     let headers = response.headers_mut();
     *headers = problem.headers;

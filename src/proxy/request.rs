@@ -9,6 +9,7 @@ use hyper::body::Incoming;
 use super::body::ResponseBody;
 use super::client_addr::{client_address, is_trusted};
 use super::connection::ConnectionFacts;
+use super::deadline::Turn;
 use super::forward::{self, Answer};
 use super::headers::{X_FORWARDED_PROTO, X_REQUEST_ID};
 use super::rejection::{self, Refused};
@@ -42,16 +43,14 @@ pub async fn handle(
     connection: Arc<ConnectionFacts>,
     request: Request<Incoming>,
 ) -> Result<Response<ResponseBody>, Infallible> {
-    if connection.sequential {
-        connection.clock.request_began();
-    }
+    let turn = Turn::begin(&connection.clock);
     let arrival = arrive(connection, &request);
     let mut ticket = open_ticket(&arrival, &request);
     let mut told = Told::default();
     Ok(match exchange(&arrival, request, &mut ticket, &mut told).await {
-        Ok(Answer::Response(answer)) => response::pass_on(&arrival, answer, &told, ticket),
-        Ok(Answer::Switched(switch)) => upgrade::switch(&arrival, switch, &told, ticket),
-        Err(refused) => rejection::refuse(&arrival, refused, &told, ticket),
+        Ok(Answer::Response(answer)) => response::pass_on(&arrival, answer, &told, (ticket, turn)),
+        Ok(Answer::Switched(switch)) => upgrade::switch(&arrival, switch, &told, (ticket, turn)),
+        Err(refused) => rejection::refuse(&arrival, refused, &told, (ticket, turn)),
     })
 }
 
@@ -94,7 +93,7 @@ async fn exchange(
     let config = &arrival.view.snapshot.config;
     normalize::check(&request)?;
     let host = normalize::host(&request)?;
-    let settings = &arrival.connection.settings;
+    let settings = &arrival.connection.listener.settings;
     if let Some(max) = settings.limits.max_body_size
         && content_length(&request).is_some_and(|n| n > max)
     {

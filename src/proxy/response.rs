@@ -5,6 +5,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response};
 use jiff::{SignedDuration, Timestamp};
 
 use super::body::ResponseBody;
+use super::deadline::Turn;
 use super::forward::UpstreamAnswer;
 use super::headers::{self, X_REQUEST_ID};
 use super::request::Arrival;
@@ -77,12 +78,11 @@ pub fn pass_on(
     arrival: &Arrival,
     answer: UpstreamAnswer,
     told: &Told,
-    mut ticket: Box<Ticket>,
+    (mut ticket, turn): (Box<Ticket>, Turn),
 ) -> Response<ResponseBody> {
     ticket.status = answer.response.status().as_u16();
     ticket.outcome = Outcome::Answering;
-    let clock = arrival.connection.sequential.then(|| arrival.connection.clock.clone());
-    let (mut head, body) = ResponseBody::upstream(answer, ticket, clock);
+    let (mut head, body) = ResponseBody::upstream(answer, ticket, turn);
     headers::remove_hop_by_hop(&mut head.headers);
     let received = head.version;
     head.headers.append(VIA, headers::via(received));

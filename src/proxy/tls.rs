@@ -1,9 +1,8 @@
-//! TLS on listeners: certificates read from files, swapped when the files change.
+//! TLS on listeners: certificates read from files, anew with every reload.
 
 use std::path::Path;
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
@@ -37,28 +36,27 @@ pub enum TlsError {
     },
 }
 
-/// A listener's TLS settings in force.
+/// A listener's TLS settings in force, with what its files held when they were read.
 #[derive(Debug)]
 pub struct TlsState {
     settings: ListenerTls,
-    config: ArcSwap<ServerConfig>,
-    expires: ArcSwap<Timestamp>,
+    chain: Vec<CertificateDer<'static>>,
+    config: Arc<ServerConfig>,
 }
 
 impl TlsState {
     /// Reads the files of `settings`.
+    ///
+    /// # Errors
+    /// When they cannot be used.
     pub fn load(settings: &ListenerTls) -> Result<Self, TlsError> {
-        let (config, expires) = read(settings)?;
-        let (config, expires) = (ArcSwap::from(config), ArcSwap::from_pointee(expires));
-        Ok(TlsState { settings: settings.clone(), config, expires })
+        let (config, chain) = read(settings)?;
+        Ok(TlsState { settings: settings.clone(), chain, config })
     }
 
-    /// Reads the files again; connections made from now on use what they hold. On an error nothing changes.
-    pub fn reload(&self) -> Result<(), TlsError> {
-        let (config, expires) = read(&self.settings)?;
-        self.config.store(config);
-        self.expires.store(Arc::new(expires));
-        Ok(())
+    /// Whether `other` shows the same certificate in the same way, so that sessions may be resumed across the two.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.settings == other.settings && self.chain == other.chain
     }
 
     /// What it was made from.
@@ -68,19 +66,19 @@ impl TlsState {
 
     /// The settings for a new connection.
     pub fn config(&self) -> Arc<ServerConfig> {
-        self.config.load_full()
+        Arc::clone(&self.config)
     }
 
     /// When the certificate ends.
     pub fn expires(&self) -> Timestamp {
-        **self.expires.load()
+        self.chain.first().map_or(Timestamp::MAX, not_after)
     }
 }
 
-fn read(settings: &ListenerTls) -> Result<(Arc<ServerConfig>, Timestamp), TlsError> {
+/// The settings for connections, and the certificates, at least one.
+fn read(settings: &ListenerTls) -> Result<(Arc<ServerConfig>, Vec<CertificateDer<'static>>), TlsError> {
     let chain = certificates(&settings.certificate)?;
     let key = PrivateKeyDer::from_pem_file(&settings.key_file).map_err(|e| unreadable(&settings.key_file, &e))?;
-    let expires = not_after(&chain[0]);
     let versions: &[&rustls::SupportedProtocolVersion] =
         if settings.allow_tls12 { rustls::ALL_VERSIONS } else { &[&rustls::version::TLS13] };
     let unusable = |source| TlsError::Unusable {
@@ -93,10 +91,10 @@ fn read(settings: &ListenerTls) -> Result<(Arc<ServerConfig>, Timestamp), TlsErr
         .with_protocol_versions(versions)
         .map_err(unusable)?
         .with_no_client_auth()
-        .with_single_cert(chain, key)
+        .with_single_cert(chain.clone(), key)
         .map_err(unusable)?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok((Arc::new(config), expires))
+    Ok((Arc::new(config), chain))
 }
 
 /// The certificates of a PEM file, at least one.

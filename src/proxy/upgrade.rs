@@ -17,7 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::body::ResponseBody;
 use super::connection::ConnectionFacts;
-use super::deadline::{Driven, Graceful};
+use super::deadline::{Driven, Graceful, Turn};
 use super::headers;
 use super::rejection::Refused;
 use super::request::Arrival;
@@ -93,14 +93,19 @@ impl Wish {
 }
 
 /// Agrees with the client, and splices the two connections until one ends, stands still too long, or Argus stops.
-pub fn switch(arrival: &Arrival, switch: Switch, told: &Told, mut ticket: Box<Ticket>) -> Response<ResponseBody> {
+pub fn switch(
+    arrival: &Arrival,
+    switch: Switch,
+    told: &Told,
+    (mut ticket, turn): (Box<Ticket>, Turn),
+) -> Response<ResponseBody> {
     let Switch { client, upstream, mut headers, lease } = switch;
     headers::remove_hop_by_hop(&mut headers);
     announce(&mut headers);
     response::tell(&mut headers, arrival, told);
     ticket.status = StatusCode::SWITCHING_PROTOCOLS.as_u16();
     ticket.outcome = Outcome::Answering;
-    tokio::spawn(splice(Arc::clone(&arrival.connection), client, upstream, lease, ticket));
+    tokio::spawn(splice(Arc::clone(&arrival.connection), client, upstream, lease, (ticket, turn)));
     let mut response = Response::new(ResponseBody::bare(Bytes::new()));
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     *response.headers_mut() = headers;
@@ -112,12 +117,13 @@ async fn splice(
     client: OnUpgrade,
     upstream: OnUpgrade,
     lease: Lease,
-    mut ticket: Box<Ticket>,
+    (mut ticket, mut turn): (Box<Ticket>, Turn),
 ) {
+    // From now on it is for both to move: one that stands still too long is cut off.
+    turn.is_clients();
     let Ok((client, upstream)) = tokio::try_join!(client, upstream) else { return };
     let (received, sent) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
     ticket.bytes_in = Some(Arc::clone(&received));
-    connection.clock.request_began();
     let copying = Box::pin(async move {
         let mut client = Tally { inner: TokioIo::new(client), received, sent: Arc::clone(&sent), ticket };
         let mut upstream = TokioIo::new(upstream);
@@ -126,7 +132,7 @@ async fn splice(
         }
     });
     Driven::new(Tunnel(copying), Arc::clone(&connection.clock)).await;
-    drop(lease);
+    drop((lease, turn));
 }
 
 struct Tunnel<F>(F);

@@ -1,7 +1,7 @@
 //! A worker: one thread, its sockets, its connections, its pools.
 
 use std::collections::HashMap;
-use std::net::TcpListener as StdListener;
+use std::net::{SocketAddr, TcpListener as StdListener};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::deadline::{Connections, SWEEP_EVERY};
-use super::listener::{self, ListenerState};
+use super::listener::{self, Served};
 use super::upstream::{Group, Prepared};
 use crate::admission::Engine;
 use crate::model::clock::Clock;
@@ -26,10 +26,11 @@ const LIMITS_REMEMBERED_MAX: usize = 65_536;
 /// What a worker is told to do.
 #[derive(Debug)]
 pub enum Command {
-    /// Accept on this socket.
-    Listen(StdListener, Arc<ListenerState>),
-    /// Stop accepting on the listener of this name; its connections go on.
-    Unlisten(String),
+    /// Accept on this socket, for whichever listener is served on it.
+    Listen(StdListener, Arc<Served>),
+    /// Stop accepting on the socket of this address, and let the connections of the listener with this number finish
+    /// what they are doing.
+    Unlisten(SocketAddr, u16),
     /// Stop accepting at all; finish what is running.
     Drain,
     /// End every connection and the thread.
@@ -126,7 +127,7 @@ impl Worker {
 
     /// Runs the worker until it is told to end.
     pub async fn run(self: Arc<Self>, mut commands: mpsc::UnboundedReceiver<Command>) {
-        let mut accepting: HashMap<String, CancellationToken> = HashMap::new();
+        let mut accepting: HashMap<SocketAddr, CancellationToken> = HashMap::new();
         let mut sweep = tokio::time::interval(SWEEP_EVERY);
         sweep.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         loop {
@@ -140,20 +141,22 @@ impl Worker {
                 command = commands.recv() => command,
             };
             match command {
-                Some(Command::Listen(socket, state)) => {
+                Some(Command::Listen(socket, served)) => {
                     let stop = CancellationToken::new();
-                    accepting.insert(state.label.name.clone(), stop.clone());
+                    let state = served.load_full();
+                    accepting.insert(state.address, stop.clone());
                     match tokio::net::TcpListener::from_std(socket) {
                         Ok(socket) => {
-                            tokio::spawn(listener::accept(Arc::clone(&self), socket, state, stop));
+                            tokio::spawn(listener::accept(Arc::clone(&self), socket, served, stop));
                         }
                         Err(error) => tracing::error!(%error, listener = state.label.name, "cannot accept"),
                     }
                 }
-                Some(Command::Unlisten(name)) => {
-                    if let Some(stop) = accepting.remove(&name) {
+                Some(Command::Unlisten(address, listener)) => {
+                    if let Some(stop) = accepting.remove(&address) {
                         stop.cancel();
                     }
+                    self.connections.drain_listener(listener);
                 }
                 Some(Command::Drain) => {
                     accepting.drain().for_each(|(_, stop)| stop.cancel());
