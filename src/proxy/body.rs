@@ -12,6 +12,7 @@ use bytes::{Buf, Bytes};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
+use super::ahead::Ahead;
 use super::deadline::Turn;
 use super::forward::UpstreamAnswer;
 use super::headers::allowed_in_trailers;
@@ -150,7 +151,7 @@ pub struct ResponseBody {
 enum Source {
     Own(Option<Bytes>),
     Upstream {
-        incoming: Incoming,
+        incoming: Ahead,
         lease: Option<Lease>,
         stall: Stall,
         /// The request's body: a connection on which it is still on its way takes no other request.

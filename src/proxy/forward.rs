@@ -9,6 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Status
 use http_body::Body;
 use hyper::body::Incoming;
 
+use super::ahead::Ahead;
 use super::body::{BodyProgress, RequestBody};
 use super::headers::{self, Origin, X_REQUEST_ID};
 use super::rejection::Refused;
@@ -36,7 +37,7 @@ pub enum Answer {
 #[derive(Debug)]
 pub struct UpstreamAnswer {
     /// Head and body.
-    pub response: Response<Incoming>,
+    pub response: Response<Ahead>,
     /// The connection.
     pub lease: Lease,
     /// How long its body may stand still.
@@ -87,6 +88,8 @@ pub async fn forward(
         (StatusCode::SWITCHING_PROTOCOLS, None) => Err(Refused::UpstreamInvalid),
         _ => {
             let stall = group.settings().request_timeout;
+            let (head, body) = response.into_parts();
+            let response = Response::from_parts(head, Ahead::of(body).await);
             Ok(Answer::Response(UpstreamAnswer { response, lease, stall, progress }))
         }
     }

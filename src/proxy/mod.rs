@@ -3,6 +3,7 @@
 //! Each worker thread owns its listening sockets, connections and upstream pools; a request stays on its worker from
 //! accept to last byte.
 
+pub mod ahead;
 pub mod body;
 pub mod client_addr;
 pub mod connection;
@@ -17,4 +18,5 @@ pub mod response;
 pub mod tls;
 pub mod upgrade;
 pub mod upstream;
+pub mod websocket;
 pub mod worker;

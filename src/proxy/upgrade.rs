@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use base64::Engine as _;
 use bytes::Bytes;
@@ -17,12 +17,13 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::body::ResponseBody;
 use super::connection::ConnectionFacts;
-use super::deadline::{Driven, Graceful, Turn};
+use super::deadline::{ConnectionClock, Driven, Graceful, Turn};
 use super::headers;
 use super::rejection::Refused;
 use super::request::Arrival;
 use super::response::{self, Told};
 use super::upstream::Lease;
+use super::websocket::{FrameWalk, GOING_AWAY};
 use crate::record::{Outcome, Ticket};
 
 /// A client's wish to speak WebSocket.
@@ -124,8 +125,10 @@ async fn splice(
     let Ok((client, upstream)) = tokio::try_join!(client, upstream) else { return };
     let (received, sent) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
     ticket.bytes_in = Some(Arc::clone(&received));
+    let clock = Arc::clone(&connection.clock);
     let copying = Box::pin(async move {
-        let mut client = Tally { inner: TokioIo::new(client), received, sent: Arc::clone(&sent), ticket };
+        let (inner, frames) = (TokioIo::new(client), FrameWalk::default());
+        let mut client = Client { inner, received, sent, ticket, clock, frames, goodbye: 0 };
         let mut upstream = TokioIo::new(upstream);
         if tokio::io::copy_bidirectional(&mut client, &mut upstream).await.is_ok() {
             client.ticket.outcome = Outcome::Answered;
@@ -146,26 +149,52 @@ impl<F: Future + Unpin> Future for Tunnel<F> {
 }
 
 impl<F> Graceful for Tunnel<F> {
-    /// A tunnel has no end of its own: it goes on until the time to finish is over.
+    /// The client's side sees by its clock that it is time, and says goodbye between two frames.
     fn finish(self: Pin<&mut Self>) {}
 }
 
-/// The client's side of a tunnel, counting what passes into the ticket it holds.
-struct Tally {
+/// The client's side of a tunnel, counting what passes into the ticket it holds. When Argus is about to stop, the client
+/// is told so between two frames, and is then heard no more.
+struct Client {
     inner: TokioIo<Upgraded>,
     received: Arc<AtomicU64>,
     sent: Arc<AtomicU64>,
     ticket: Box<Ticket>,
+    clock: Arc<ConnectionClock>,
+    /// What was sent, frame by frame.
+    frames: FrameWalk,
+    /// Bytes of the goodbye that were sent.
+    goodbye: usize,
 }
 
-impl Drop for Tally {
+impl Client {
+    fn has_begun_goodbye(&self) -> bool {
+        self.goodbye > 0
+    }
+
+    fn poll_goodbye(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        while self.goodbye < GOING_AWAY.len() {
+            let n = ready!(Pin::new(&mut self.inner).poll_write(cx, &GOING_AWAY[self.goodbye..]))?;
+            if n == 0 {
+                return Poll::Ready(Err(std::io::ErrorKind::WriteZero.into()));
+            }
+            self.goodbye += n;
+        }
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+}
+
+impl Drop for Client {
     fn drop(&mut self) {
         self.ticket.bytes_out = self.sent.load(Ordering::Relaxed);
     }
 }
 
-impl AsyncRead for Tally {
+impl AsyncRead for Client {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
+        if self.has_begun_goodbye() || (self.clock.is_draining() && self.frames.is_between_frames()) {
+            return self.poll_goodbye(cx);
+        }
         let before = buf.filled().len();
         let polled = Pin::new(&mut self.inner).poll_read(cx, buf);
         self.received.fetch_add((buf.filled().len() - before) as u64, Ordering::Relaxed);
@@ -173,11 +202,16 @@ impl AsyncRead for Tally {
     }
 }
 
-impl AsyncWrite for Tally {
+impl AsyncWrite for Client {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<std::io::Result<usize>> {
+        if self.has_begun_goodbye() {
+            // Nothing may follow a close frame.
+            return Poll::Ready(Ok(buf.len()));
+        }
         let polled = Pin::new(&mut self.inner).poll_write(cx, buf);
         if let Poll::Ready(Ok(n)) = polled {
             self.sent.fetch_add(n as u64, Ordering::Relaxed);
+            self.frames.pass(&buf[..n]);
         }
         polled
     }
