@@ -19,7 +19,7 @@ pub const QUERY_BYTES_MAX: usize = 8 * 1024;
 /// Longest id or name in a path, in bytes.
 pub const PATH_ID_LEN_MAX: usize = 200;
 
-/// A JSON body read into `T`. An absent body counts as `{}`, so that operations without demands need none.
+/// A JSON body read into `T`. An absent body and `null` count as `{}`, so that operations without demands need none.
 #[derive(Debug)]
 pub struct Fields<T>(pub T);
 
@@ -33,6 +33,9 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Fields<T> {
             return from_value(Value::Object(Map::new())).map(Fields);
         }
         demand_type(&parts.headers, &["application/json"])?;
+        if bytes.trim_ascii() == b"null" {
+            return from_value(Value::Object(Map::new())).map(Fields);
+        }
         object_from_slice(&bytes).map(Fields)
     }
 }
@@ -149,7 +152,7 @@ pub fn from_value<T: DeserializeOwned>(value: Value) -> Result<T, Problem> {
     serde_path_to_error::deserialize(value).map_err(|error| unfit(&error))
 }
 
-/// Reads a query.
+/// Reads a query. A parameter without a value counts as absent, as forms send it.
 pub fn from_query<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
     if query.len() > QUERY_BYTES_MAX {
         return Err(Problem::new(
@@ -159,7 +162,7 @@ pub fn from_query<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
         ));
     }
     let mut map = Map::new();
-    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+    for (name, value) in form_urlencoded::parse(query.as_bytes()).filter(|(_, value)| !value.is_empty()) {
         if map.insert(name.to_string(), Value::from(value.into_owned())).is_some() {
             return Err(Problem::parameter(echo(&name), format!("`{}` is given more than once", echo(&name))));
         }
@@ -299,7 +302,8 @@ mod tests {
     fn queries() {
         assert!(from_query::<DryRun>("dry_run=true").unwrap().dry_run);
         assert!(!from_query::<DryRun>("").unwrap().dry_run);
-        for bad in ["dry_run=yes", "dry_run=true&dry_run=true", "dry=true", &"x".repeat(QUERY_BYTES_MAX + 1)] {
+        assert!(!from_query::<DryRun>("dry_run=").unwrap().dry_run);
+        for bad in ["dry_run=yes", "dry_run=true&dry_run=true", "dry=true", "x=y", &"x".repeat(QUERY_BYTES_MAX + 1)] {
             assert!(from_query::<DryRun>(bad).unwrap_err().status().is_client_error(), "{bad}");
         }
     }

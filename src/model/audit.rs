@@ -42,10 +42,10 @@ pub struct FieldChange {
     /// JSON Pointer (RFC 6901).
     pub path: String,
     /// Value before; null if there was none.
-    #[schema(value_type = Object)]
+    #[schema(value_type = Value)]
     pub before: Value,
     /// Value after; null if it is gone.
-    #[schema(value_type = Object)]
+    #[schema(value_type = Value)]
     pub after: Value,
 }
 

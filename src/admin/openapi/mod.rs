@@ -1,8 +1,9 @@
 //! The routes of the API, and the document that describes them: OpenAPI 3.1, made from the same declarations.
 //!
 //! What all operations of a kind share (the bearer key, `Idempotency-Key`, `If-Match`, `dry_run`, problems) is added
-//! here, so that no operation can forget it.
+//! by `complete`, so that no operation can forget it.
 
+mod complete;
 pub mod examples;
 
 use std::sync::Arc;
@@ -10,25 +11,16 @@ use std::sync::Arc;
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::{Json, Router};
-use utoipa::openapi::path::{HttpMethod, Operation, Parameter, ParameterBuilder, ParameterIn};
-use utoipa::openapi::schema::{Object, Schema, Type};
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
-use utoipa::openapi::{ContentBuilder, InfoBuilder, OpenApi, OpenApiBuilder, Ref, RefOr, Required, ResponseBuilder};
+use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{Services, auth, finish, idempotency, problem, v1};
-
-/// Operations that rehearse nothing: they change no record.
-const WITHOUT_DRY_RUN: &[&str] =
-    &["/v1/reload", "/v1/config/check", "/v1/drain", "/v1/cache/flush", "/v1/keys/verify", "/v1/explain"];
-/// The one POST that takes no idempotency key.
-const WITHOUT_IDEMPOTENCY: &[&str] = &["/v1/keys/import"];
+use super::{Services, auth, finish, idempotency, v1};
 
 /// The routes and their document.
 pub fn routes(services: &Arc<Services>) -> (Router, Arc<OpenApi>) {
     let (router, mut document) = declared().split_for_parts();
-    complete(&mut document);
+    complete::complete(&mut document);
     let document = Arc::new(document);
     let shown = Arc::clone(&document);
     let router = router
@@ -105,66 +97,5 @@ fn info() -> utoipa::openapi::Info {
              durations such as `90d` are taken where a field says so. Every refusal is a problem (RFC 9457) with a \
              stable `code`.",
         ))
-        .build()
-}
-
-/// Adds what all operations share.
-fn complete(document: &mut OpenApi) {
-    let components = document.components.get_or_insert_default();
-    let bearer = HttpBuilder::new()
-        .scheme(HttpAuthScheme::Bearer)
-        .description(Some("The admin key, `argusadm_…`. The unix socket needs none."))
-        .build();
-    components.add_security_scheme("admin_key", SecurityScheme::Http(bearer));
-    components.schemas.insert("Problem".to_owned(), <problem::ProblemBody as utoipa::PartialSchema>::schema());
-    components.schemas.insert("FieldProblem".to_owned(), <problem::FieldProblem as utoipa::PartialSchema>::schema());
-    document.security = Some(vec![SecurityRequirement::new::<_, [String; 0], String>("admin_key", [])]);
-    for (path, item) in &mut document.paths.paths {
-        let methods = [
-            (HttpMethod::Get, &mut item.get),
-            (HttpMethod::Post, &mut item.post),
-            (HttpMethod::Put, &mut item.put),
-            (HttpMethod::Patch, &mut item.patch),
-            (HttpMethod::Delete, &mut item.delete),
-        ];
-        for (method, operation) in methods {
-            if let Some(operation) = operation {
-                share(path, &method, operation);
-            }
-        }
-    }
-}
-
-fn share(path: &str, method: &HttpMethod, operation: &mut Operation) {
-    let mut added = Vec::new();
-    let changes = *method != HttpMethod::Get && !WITHOUT_DRY_RUN.contains(&path);
-    if changes {
-        added.push(parameter("dry_run", ParameterIn::Query, Type::Boolean, "Say what would be, change nothing."));
-    }
-    if *method == HttpMethod::Post && !WITHOUT_IDEMPOTENCY.contains(&path) {
-        let what = "Does the request once, however often it is sent within 24 hours; the answer is given again, without secrets.";
-        added.push(parameter("Idempotency-Key", ParameterIn::Header, Type::String, what));
-    }
-    if changes && path.contains('{') {
-        let what = "The `etag` that was read; another version refuses the change with 412.";
-        added.push(parameter("If-Match", ParameterIn::Header, Type::String, what));
-    }
-    operation.parameters.get_or_insert_default().extend(added.into_iter().map(RefOr::T));
-    let problem =
-        ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).example(Some(examples::problem())).build();
-    let response = ResponseBuilder::new()
-        .description("Refused, with the reason as a problem (RFC 9457).")
-        .content("application/problem+json", problem)
-        .build();
-    operation.responses.responses.insert("default".to_owned(), RefOr::T(response));
-}
-
-fn parameter(name: &str, place: ParameterIn, of: Type, what: &str) -> Parameter {
-    ParameterBuilder::new()
-        .name(name)
-        .parameter_in(place)
-        .required(Required::False)
-        .description(Some(what))
-        .schema(Some(Schema::Object(Object::with_type(of))))
         .build()
 }

@@ -33,7 +33,7 @@ pub const TAG_LEN_MAX: usize = 50;
 #[serde(deny_unknown_fields, default)]
 pub struct KeySettings {
     /// Unique among keys in use.
-    #[schema(required = true, examples("billing-prod"))]
+    #[schema(required = true, examples("billing-prod"), pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
     pub name: String,
     /// For people.
     pub description: String,

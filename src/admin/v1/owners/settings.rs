@@ -22,7 +22,7 @@ pub const CONTACT_LEN_MAX: usize = 200;
 #[serde(deny_unknown_fields, default)]
 pub struct OwnerSettings {
     /// Unique name.
-    #[schema(required = true, examples("acme"))]
+    #[schema(required = true, examples("acme"), min_length = 1, max_length = 100)]
     pub name: String,
     /// What it is.
     pub kind: OwnerKind,
