@@ -69,6 +69,7 @@ struct Inner {
 
 /// How a [`Problem`] looks on the wire.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = Problem)]
 pub struct ProblemBody {
     /// `about:blank`, or the configured base and the code.
     pub r#type: String,

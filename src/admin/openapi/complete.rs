@@ -1,7 +1,6 @@
 //! What all operations share, and what the declarations leave unsaid.
 
-use std::collections::BTreeMap;
-
+use serde_json::{Map, Value};
 use utoipa::openapi::path::{HttpMethod, Operation, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{Object, ObjectBuilder, Schema, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
@@ -25,9 +24,9 @@ pub(super) fn complete(document: &mut OpenApi) {
         .description(Some("The admin key, `argusadm_…`. The unix socket needs none."))
         .build();
     components.add_security_scheme("admin_key", SecurityScheme::Http(bearer));
+    // Its name is the one under which operations refer to it.
     components.schemas.insert("Problem".to_owned(), <ProblemBody as utoipa::PartialSchema>::schema());
     components.schemas.insert("FieldProblem".to_owned(), <FieldProblem as utoipa::PartialSchema>::schema());
-    join(&mut components.schemas);
     document.security = Some(vec![SecurityRequirement::new::<_, [String; 0], String>("admin_key", [])]);
     for (path, item) in &mut document.paths.paths {
         let shown = content_of(item);
@@ -73,7 +72,6 @@ fn share(path: &str, method: &HttpMethod, operation: &mut Operation, shown: Opti
             .schema_type(Type::String)
             .min_length(Some(1))
             .max_length(Some(IDEMPOTENCY_KEY_LEN_MAX))
-            .pattern(Some("^[A-Za-z0-9._~-]+$"))
             .build();
         added.push(parameter("Idempotency-Key", ParameterIn::Header, schema, what));
     }
@@ -114,39 +112,64 @@ fn parameter(name: &str, place: ParameterIn, schema: Object, what: &str) -> Para
         .build()
 }
 
-/// Makes one object of each schema that was put together from several (a flattened field is an `allOf`): each part
-/// forbids what it does not know, so that no value could be of all of them.
-fn join(schemas: &mut BTreeMap<String, RefOr<Schema>>) {
-    // Parts may be put together themselves; the deepest are joined first, one level a round.
-    for _ in 0..4 {
-        let joined: Vec<(String, Object)> =
-            schemas.iter().filter_map(|(name, schema)| Some((name.clone(), joined(schema, schemas)?))).collect();
-        for (name, object) in joined {
-            schemas.insert(name, RefOr::T(Schema::Object(object)));
+/// The document as JSON, each schema that was put together from several made into one object: a flattened field is an
+/// `allOf`, and as each part forbids what it does not know, no value could be of all of them. A field that is required
+/// has no default.
+pub(super) fn as_json(document: &OpenApi) -> Value {
+    let mut value = serde_json::to_value(document).unwrap_or_default();
+    let mut schemas = value["components"]["schemas"].take();
+    // Parts may be put together themselves: one level a round.
+    for _ in 0..LEVELS_MAX {
+        let known = schemas.clone();
+        join(&mut schemas, &known);
+    }
+    join(&mut value["paths"], &schemas);
+    value["components"]["schemas"] = schemas;
+    value
+}
+
+/// How deep schemas are put together from others.
+const LEVELS_MAX: usize = 4;
+
+fn join(value: &mut Value, schemas: &Value) {
+    match value {
+        Value::Array(list) => list.iter_mut().for_each(|item| join(item, schemas)),
+        Value::Object(map) => {
+            if let Some(joined) = map.get("allOf").and_then(|parts| joined(parts, schemas)) {
+                map.remove("allOf");
+                map.extend(joined);
+            }
+            let required: Vec<String> = map.get("required").and_then(Value::as_array).map_or_else(Vec::new, |list| {
+                list.iter().filter_map(|name| name.as_str().map(str::to_owned)).collect()
+            });
+            if let Some(Value::Object(properties)) = map.get_mut("properties") {
+                for name in &required {
+                    if let Some(Value::Object(property)) = properties.get_mut(name) {
+                        property.remove("default");
+                    }
+                }
+            }
+            map.values_mut().for_each(|item| join(item, schemas));
         }
+        _ => {}
     }
 }
 
-fn joined(schema: &RefOr<Schema>, schemas: &BTreeMap<String, RefOr<Schema>>) -> Option<Object> {
-    let RefOr::T(Schema::AllOf(all)) = schema else { return None };
-    let mut out = Object::with_type(Type::Object);
-    out.description = all.description.clone();
-    for part in &all.items {
-        let part = match part {
-            RefOr::T(part) => part,
-            RefOr::Ref(reference) => {
-                let name = reference.ref_location.strip_prefix("#/components/schemas/")?;
-                let RefOr::T(part) = schemas.get(name)? else { return None };
-                part
-            }
+/// All parts in one, if all of them are objects.
+fn joined(parts: &Value, schemas: &Value) -> Option<Map<String, Value>> {
+    let (mut properties, mut required, mut out) = (Map::new(), Vec::new(), Map::new());
+    for part in parts.as_array()? {
+        let part = match part["$ref"].as_str() {
+            Some(reference) => schemas.get(reference.strip_prefix("#/components/schemas/")?)?,
+            None => part,
         };
-        let Schema::Object(part) = part else { return None };
-        out.properties.extend(part.properties.clone());
-        out.required
-            .extend(part.required.iter().filter(|name| !out.required.contains(name)).cloned().collect::<Vec<_>>());
-        if out.additional_properties.is_none() {
-            out.additional_properties = part.additional_properties.clone();
-        }
+        properties.extend(part["properties"].as_object()?.clone());
+        required.extend(part["required"].as_array().into_iter().flatten().cloned());
+    }
+    out.insert("type".to_owned(), Value::from("object"));
+    out.insert("properties".to_owned(), Value::Object(properties));
+    if !required.is_empty() {
+        out.insert("required".to_owned(), Value::Array(required));
     }
     Some(out)
 }

@@ -11,17 +11,18 @@ use std::sync::Arc;
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::{Json, Router};
-use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder};
+use serde_json::Value;
+use utoipa::openapi::{InfoBuilder, OpenApiBuilder};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::{Services, auth, finish, idempotency, v1};
 
 /// The routes and their document.
-pub fn routes(services: &Arc<Services>) -> (Router, Arc<OpenApi>) {
+pub fn routes(services: &Arc<Services>) -> (Router, Arc<Value>) {
     let (router, mut document) = declared().split_for_parts();
     complete::complete(&mut document);
-    let document = Arc::new(document);
+    let document = Arc::new(complete::as_json(&document));
     let shown = Arc::clone(&document);
     let router = router
         .route("/openapi.json", axum::routing::get(move || show(Arc::clone(&shown))))
@@ -34,7 +35,7 @@ pub fn routes(services: &Arc<Services>) -> (Router, Arc<OpenApi>) {
     (router, document)
 }
 
-async fn show(document: Arc<OpenApi>) -> Response {
+async fn show(document: Arc<Value>) -> Response {
     Json(&*document).into_response()
 }
 
