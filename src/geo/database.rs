@@ -59,7 +59,7 @@ impl Database {
                     nested.or(flat).is_some()
                 }
                 GeoKind::Asn => {
-                    let asn: Option<u32> = record.decode_path(&ASN).map_err(|e| format(e.to_string()))?;
+                    let asn: Option<Unsigned> = record.decode_path(&ASN).map_err(|e| format(e.to_string()))?;
                     asn.is_some()
                 }
             };
@@ -81,8 +81,37 @@ impl Database {
     }
 
     pub(super) fn asn(&self, addr: IpAddr) -> Option<Asn> {
-        let number: Option<u32> = self.reader.lookup(addr).ok()?.decode_path(&ASN).ok()?;
-        number.map(Asn)
+        let number: Option<Unsigned> = self.reader.lookup(addr).ok()?.decode_path(&ASN).ok()?;
+        u32::try_from(number?.0).ok().map(Asn)
+    }
+}
+
+/// A number however wide it was written: some writers take the narrowest type that holds it.
+struct Unsigned(u64);
+
+impl<'de> serde::Deserialize<'de> for Unsigned {
+    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        struct AnyWidth;
+        impl serde::de::Visitor<'_> for AnyWidth {
+            type Value = Unsigned;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an unsigned number")
+            }
+
+            fn visit_u16<E>(self, n: u16) -> Result<Unsigned, E> {
+                Ok(Unsigned(n.into()))
+            }
+
+            fn visit_u32<E>(self, n: u32) -> Result<Unsigned, E> {
+                Ok(Unsigned(n.into()))
+            }
+
+            fn visit_u64<E>(self, n: u64) -> Result<Unsigned, E> {
+                Ok(Unsigned(n))
+            }
+        }
+        d.deserialize_any(AnyWidth)
     }
 }
 

@@ -60,6 +60,20 @@ fn both_shapes_of_country_and_the_asn() {
 }
 
 #[test]
+fn numbers_of_any_width_are_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let narrow = BTreeMap::from([("autonomous_system_number", 13_335_u16)]);
+    let wide = BTreeMap::from([("autonomous_system_number", 64_496_u64)]);
+    for (name, addr, path, number) in [
+        ("u16", "192.0.2.1", write(&dir, "u16.mmdb", &[("192.0.2.0/24", narrow)]), 13_335),
+        ("u64", "203.0.113.1", write(&dir, "u64.mmdb", &[("203.0.113.0/24", wide)]), 64_496),
+    ] {
+        let dbs = GeoDbs::open(None, Some(&path)).unwrap_or_else(|e| panic!("{name}: {e}"));
+        check(&dbs, addr, None, Some(number));
+    }
+}
+
+#[test]
 fn a_failed_reload_leaves_the_old_ones_in_force() {
     let dir = tempfile::tempdir().unwrap();
     let path = write(&dir, "country.mmdb", &[("198.51.100.0/24", flat("DE"))]);
