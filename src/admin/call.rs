@@ -38,6 +38,10 @@ impl Peer {
     }
 }
 
+/// The end of the listener a request came by; streams end with it.
+#[derive(Debug, Clone)]
+pub struct Ending(pub tokio_util::sync::CancellationToken);
+
 /// The id given to a request, in logs, problems and audit records.
 #[derive(Debug, Clone)]
 pub struct RequestId(pub Arc<str>);

@@ -41,6 +41,15 @@ pub fn demand(headers: &HeaderMap, version: u64) -> Result<(), Problem> {
     .with("etag", of(version)))
 }
 
+/// Refuses with 412 if the caller has seen something where there is nothing (RFC 9110 section 13.1.1).
+pub fn demand_nothing(headers: &HeaderMap) -> Result<(), Problem> {
+    if !headers.contains_key(header::IF_MATCH) {
+        return Ok(());
+    }
+    let detail = "There is none of that name. Leave `If-Match` out to make one.";
+    Err(Problem::new(StatusCode::PRECONDITION_FAILED, "precondition_failed", detail))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

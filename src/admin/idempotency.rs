@@ -221,6 +221,16 @@ mod tests {
         assert!(key_of(&twice).is_err());
     }
 
+    proptest::proptest! {
+        #[test]
+        fn quoted_keys_come_back(key in "[ -~]{1,255}") {
+            let mut headers = HeaderMap::new();
+            let quoted = format!("\"{}\"", key.replace('\\', "\\\\").replace('"', "\\\""));
+            headers.insert(FIELD, HeaderValue::from_str(&quoted).unwrap());
+            proptest::prop_assert_eq!(key_of(&headers).unwrap(), key);
+        }
+    }
+
     #[test]
     fn a_claim_is_held_once_and_given_back() {
         let running = Arc::new(Running::default());

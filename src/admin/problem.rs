@@ -309,3 +309,40 @@ pub fn sentence(text: &str) -> String {
     let stop = if text.ends_with(['.', '?', '!']) { "" } else { "." };
     format!("{first}{}{stop}", chars.as_str())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn what_a_store_says_becomes_what_the_caller_can_act_on() {
+        let path = || "argus.db".to_owned();
+        for (error, status, code) in [
+            (StoreError::Duplicate { kind: "key", name: "a".into() }, 409, "already_exists"),
+            (StoreError::Conflict { kind: "key" }, 412, "precondition_failed"),
+            (StoreError::Conflict { kind: "idempotency key" }, 409, "idempotency_running"),
+            (StoreError::NotFound { kind: "key" }, 404, "not_found"),
+            (StoreError::InUse { kind: "role", by: "key a".into() }, 409, "in_use"),
+            (StoreError::Bound("too many".into()), 409, "limit_reached"),
+            (StoreError::DiskFull { path: path() }, 507, "disk_full"),
+            (StoreError::Busy(9), 503, "store_busy"),
+            (StoreError::BadCursor, 400, "invalid_parameter"),
+            (StoreError::Timeout(Duration::from_secs(1)), 503, "store_timeout"),
+            (StoreError::Engine("broken".into()), 503, "store_unavailable"),
+            (StoreError::Locked { path: path() }, 503, "store_unavailable"),
+        ] {
+            let problem = Problem::from(error);
+            assert_eq!((problem.status().as_u16(), problem.code()), (status, code));
+            assert!(!problem.detail().contains("argus.db") && !problem.detail().contains("broken"));
+        }
+    }
+
+    #[test]
+    fn what_is_repeated_is_short_and_printable() {
+        assert_eq!(echo("a\u{1b}[31m\nb"), "a[31mb");
+        assert_eq!(echo(&"x".repeat(500)).len(), ECHO_LEN_MAX);
+        assert_eq!(sentence("no colon"), "No colon.");
+    }
+}

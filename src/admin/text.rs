@@ -74,4 +74,12 @@ mod tests {
         assert_eq!(moment_or_in("2026-12-01T01:00:00+01:00", now).unwrap().to_string(), "2026-12-01T00:00:00Z");
         assert!(moment_or_in("soon", now).is_err());
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_panics(text in ".{0,30}", seconds in proptest::prelude::any::<i64>()) {
+            let now = Timestamp::from_second(seconds).unwrap_or(Timestamp::UNIX_EPOCH);
+            let _ = (moment_or_ago(&text, now), moment_or_in(&text, now), duration(&text));
+        }
+    }
 }

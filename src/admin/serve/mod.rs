@@ -1,7 +1,7 @@
 //! The listeners of the admin side: loopback TCP, and a unix socket.
 //!
 //! HTTP/1.1 only: administrators' clients need no more, and less is exposed. Each connection is a task that ends with
-//! the shutdown token; requests under way get a short time to finish, streams are cut.
+//! the shutdown token; requests under way get a short time to finish, streams end.
 
 pub mod unix;
 
@@ -19,7 +19,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::call::Peer;
+use super::call::{Ending, Peer};
 
 /// Connections at once, on each of the two listeners. Further ones wait to be accepted.
 pub const CONNECTIONS_MAX: usize = 256;
@@ -95,8 +95,10 @@ impl Connections {
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let service = TowerToHyperService::new(self.router.clone());
+        let ending = Ending(self.shutdown.clone());
         let service = hyper::service::service_fn(move |mut request: http::Request<Incoming>| {
             request.extensions_mut().insert(peer);
+            request.extensions_mut().insert(ending.clone());
             hyper::service::Service::call(&service, request.map(Body::new))
         });
         let (shutdown, head_timeout) = (self.shutdown.clone(), self.head_timeout);

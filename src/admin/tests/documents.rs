@@ -24,9 +24,12 @@ async fn a_role_is_made_replaced_changed_and_removed() {
     assert_eq!(new.header("location"), "/v1/roles/other");
     new.expect(201);
     let unseen = api.send_json(Method::PUT, "/v1/roles/third", &[("If-Match", "*")], &json!({"scopes": []})).await;
-    unseen.expect(201);
-    let audit = api.audit().await;
-    assert_eq!(audit[..3], ["role.create", "role.update", "role.update"]);
+    unseen.refused(412, "precondition_failed");
+    let same = api.patch("/v1/roles/other", json!({"scopes": []})).await.expect(200);
+    assert_eq!(same["etag"], "W/\"1\"");
+    let expected =
+        ["role.create", "role.update", "role.update", "key.create", "key.delete", "role.delete", "role.create"];
+    assert_eq!(api.audit().await, expected);
 }
 
 #[tokio::test]

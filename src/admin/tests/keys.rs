@@ -152,6 +152,7 @@ async fn a_patch_changes_what_it_names() {
     assert_eq!(key["etag"], "W/\"2\"");
     let key = api.patch("/v1/keys/a", json!({"plan": null, "expires_at": null})).await.expect(200);
     assert_eq!((&key["plan"], &key["expires_at"]), (&Value::Null, &Value::Null));
+    assert_eq!(api.patch("/v1/keys/a", json!({"plan": null})).await.expect(200)["etag"], "W/\"3\"");
     let problem = api.patch("/v1/keys/a", json!({"environment": "test"})).await.refused(422, "invalid_request");
     assert_eq!(pointers(&problem), ["/environment"]);
     let problem = api.patch("/v1/keys/a", json!({"name": null})).await.refused(422, "invalid_request");
@@ -236,7 +237,8 @@ async fn off_and_on_and_gone_for_ever() {
     assert_eq!(again["revoked"]["reason"], "leaked");
     assert_eq!(api.audit().await, ["key.create", "key.disable", "key.enable", "key.revoke"]);
     assert_eq!(api.delete(&format!("/v1/keys/{id}")).await.status, 204);
-    api.get(&format!("/v1/keys/{id}")).await.refused(404, "not_found");
+    let gone = api.get(&format!("/v1/keys/{id}")).await.refused(404, "not_found");
+    assert_eq!(gone["deleted_at"], "2026-09-21T12:00:00Z");
     api.key(json!({"name": "a"})).await;
 }
 

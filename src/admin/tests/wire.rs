@@ -49,7 +49,7 @@ async fn over_tcp() {
     open.read_exact(&mut head).await.unwrap();
     assert_eq!(&head, b"HTTP/1.1 200 OK");
     shutdown.cancel();
-    tokio::time::timeout(Duration::from_secs(20), serving).await.unwrap().unwrap();
+    tokio::time::timeout(serve::GOODBYE, serving).await.expect("the stream held up the end").unwrap();
     assert!(TcpStream::connect(addr).await.is_err());
 }
 

@@ -186,8 +186,7 @@ pub async fn replace<R: Resource>(
     let before = services.store.document(R::KIND, name.as_str()).await?;
     match &before {
         Some(before) => etag::demand(headers, before.version)?,
-        // `If-Match` demands that there is something.
-        None => etag::demand(headers, 0)?,
+        None => etag::demand_nothing(headers)?,
     }
     put::<R>(services, call, name, Value::Object(body), before, dry_run).await
 }
@@ -205,6 +204,9 @@ pub async fn edit<R: Resource>(
     etag::demand(headers, before.version)?;
     let mut settings = before.body.clone();
     merge(&mut settings, patch);
+    if settings == before.body {
+        return Ok(answer::object(StatusCode::OK, of_store(&before)?));
+    }
     put::<R>(services, call, before.name.clone(), settings, Some(before), dry_run).await
 }
 

@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Extension;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -14,9 +15,11 @@ use serde::Deserialize;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
 
 use super::filter::Filter;
 use crate::admin::Shared;
+use crate::admin::call::Ending;
 use crate::admin::input::Params;
 use crate::admin::problem::Problem;
 use crate::record::decisions::DecisionLine;
@@ -58,6 +61,7 @@ pub struct StreamQuery {
 pub async fn stream(
     State(services): State<Shared>,
     Params(query): Params<StreamQuery>,
+    ending: Option<Extension<Ending>>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let filter = Filter::parse(query.filter.as_deref().unwrap_or_default())?;
@@ -85,7 +89,8 @@ pub async fn stream(
         Some(since) => services.decisions.recent(since, usize::MAX, |_| true).into(),
         None => VecDeque::new(),
     };
-    let reader = Reader { past, receiver, filter, last: since, keep_alive: KEEP_ALIVE, _permit: Some(permit) };
+    let ending = ending.map(|Extension(Ending(token))| token).unwrap_or_default();
+    let reader = Reader { ending, past, receiver, filter, last: since, keep_alive: KEEP_ALIVE, _permit: Some(permit) };
     let frames = futures_util::stream::unfold(reader, |mut reader| async move {
         let text = reader.next().await?;
         Some((Ok::<_, Infallible>(Bytes::from(text)), reader))
@@ -96,6 +101,7 @@ pub async fn stream(
 }
 
 struct Reader {
+    ending: CancellationToken,
     past: VecDeque<DecisionLine>,
     receiver: Receiver<DecisionLine>,
     filter: Filter,
@@ -125,6 +131,7 @@ impl Reader {
                     Err(RecvError::Lagged(missed)) => return Some(lagged(missed)),
                     Err(RecvError::Closed) => return None,
                 },
+                () = self.ending.cancelled() => return None,
                 () = &mut quiet => return Some(": still here\n\n".to_owned()),
             }
         }
@@ -155,8 +162,15 @@ mod tests {
     async fn a_quiet_stream_is_kept_open_and_ends_with_its_source() {
         let decisions = Decisions::default();
         let (past, filter, keep_alive) = (VecDeque::new(), Filter::default(), Duration::from_millis(1));
-        let mut reader =
-            Reader { past, receiver: decisions.subscribe(), filter, last: None, keep_alive, _permit: None };
+        let mut reader = Reader {
+            ending: CancellationToken::new(),
+            past,
+            receiver: decisions.subscribe(),
+            filter,
+            last: None,
+            keep_alive,
+            _permit: None,
+        };
         assert_eq!(reader.next().await.as_deref(), Some(": still here\n\n"));
         drop(decisions);
         assert_eq!(reader.next().await, None);

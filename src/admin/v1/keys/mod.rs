@@ -29,6 +29,7 @@ use crate::admin::call::{Call, differences};
 use crate::admin::input::PATH_ID_LEN_MAX;
 use crate::admin::problem::Problem;
 use crate::model::audit::{AuditDraft, Target};
+use crate::model::id::KeyId;
 use crate::model::key::Key;
 use crate::store::{Change, StoredKey};
 
@@ -42,6 +43,13 @@ pub async fn find(services: &Shared, text: &str) -> Result<StoredKey, Problem> {
     }
     if let Some(found) = services.store.find_key(text).await? {
         return Ok(found);
+    }
+    if let Ok(id) = text.parse::<KeyId>()
+        && let Some(gone) = services.store.tombstone(id).await?
+    {
+        let what = format!("The key `{id}`, which was called `{}`, was deleted at {}.", gone.name, gone.deleted_at);
+        let problem = Problem::new(StatusCode::NOT_FOUND, "not_found", what);
+        return Err(problem.with("deleted_at", gone.deleted_at.to_string()));
     }
     let similar = services.store.similar_key_names(text).await?;
     Err(Problem::not_found("key", text, similar.first().map(String::as_str)))

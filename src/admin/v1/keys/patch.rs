@@ -46,6 +46,9 @@ pub async fn edit_key(
     let checked = from_value::<KeySettings>(settings)?.check(&services, Some(&found.key)).await?;
     let mut after = found.key.clone();
     checked.apply(&mut after);
+    if after == found.key {
+        return super::unchanged(&services, &found.key).await;
+    }
     if dry_run && after.name != found.key.name {
         super::create::demand_free_name(&services, &after).await?;
     }

@@ -36,6 +36,9 @@ pub async fn edit_owner(
     merge(&mut settings, patch);
     let mut after = before.clone();
     from_value::<OwnerSettings>(settings)?.apply(&mut after)?;
+    if after == before {
+        return Ok(answer::object(StatusCode::OK, answer::json(&OwnerObject::from(&before))?));
+    }
     after.version = before.version + 1;
     after.updated_at = services.now();
     let body = answer::json(&OwnerObject::from(&after))?;

@@ -134,6 +134,19 @@ mod tests {
         assert!(split(r#""a"#).is_err() && split(r#""a"b,c"#).is_err());
     }
 
+    proptest::proptest! {
+        #[test]
+        fn quoted_cells_come_back(cells in proptest::collection::vec("[^\\r\\n]{0,12}", 1..6)) {
+            let line = cells.iter().map(|c| format!("\"{}\"", c.replace('"', "\"\""))).collect::<Vec<_>>().join(",");
+            proptest::prop_assert_eq!(split(&line).unwrap(), cells);
+        }
+
+        #[test]
+        fn no_line_panics(line in ".{0,40}") {
+            let _ = split(&line);
+        }
+    }
+
     #[test]
     fn objects() {
         let columns = Columns::read(&Bytes::from("\u{feff}name,Owner,key,scopes,ip_allow,disabled")).unwrap();
