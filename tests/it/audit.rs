@@ -44,10 +44,10 @@ fn an_untouched_chain_is_whole() {
 #[test]
 fn a_changed_a_missing_and_a_moved_record_are_found() {
     for (statement, found) in [
-        ("UPDATE audit SET record = replace(record, 'two', 'tvo') WHERE seq = 2", "record 2 was changed"),
-        ("DELETE FROM audit WHERE seq = 2", "2 is missing"),
-        ("UPDATE audit SET seq = CASE seq WHEN 2 THEN 30 ELSE seq END", "2 is missing"),
-        ("DELETE FROM audit WHERE seq = 4", "4"),
+        ("UPDATE audit SET record = replace(record, 'two', 'tvo') WHERE seq = 2", "altered at 2"),
+        ("DELETE FROM audit WHERE seq = 2", "gap at 2"),
+        ("UPDATE audit SET seq = CASE seq WHEN 2 THEN 30 ELSE seq END", "gap at 2"),
+        ("DELETE FROM audit WHERE seq = 4", "gap at 4"),
     ] {
         let (_origin, mut gateway) = scene();
         gateway.stop().ok();

@@ -10,7 +10,10 @@ fn every_operation_that_is_described_is_there() {
     assert!(described["openapi"].as_str().unwrap().starts_with("3.1"), "{}", described["openapi"]);
     let paths = described["paths"].as_object().unwrap();
     let (mut count, mut wrong) = (0, Vec::new());
-    for (path, item) in paths {
+    // One operation ends the gateway; it is left for the end.
+    let ends_it = |path: &&String| path.ends_with("/drain");
+    let in_order = paths.keys().filter(|path| !ends_it(path)).chain(paths.keys().filter(ends_it));
+    for (path, item) in in_order.map(|path| (path, &paths[path])) {
         for method in ["get", "post", "put", "patch", "delete"].iter().filter(|method| item.get(**method).is_some()) {
             let operation = &item[*method];
             let target = path.split('/').map(|part| if part.starts_with('{') { "key_0000000000" } else { part });

@@ -8,7 +8,6 @@ const LINES_MAX: usize = 400;
 /// Files that are longer, with the lines they may have and why. The list may only shrink: a file that has become short
 /// enough leaves it, and none may grow.
 const LONGER: &[(&str, usize, &str)] = &[
-    ("src/admission/tests/steps.rs", 433, "one table of cases for each step of a decision"),
     ("src/model/limit.rs", 443, "one grammar of limits: rate, window, strategy and their texts"),
     ("src/record/ticket.rs", 421, "a ticket and its closing in `Drop`, which belong together"),
 ];
