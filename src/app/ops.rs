@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use axum::Router;
 use axum::extract::{RawQuery, State};
@@ -20,6 +20,7 @@ pub struct Health {
     started: AtomicBool,
     draining: AtomicBool,
     store_failing_since: Mutex<Option<Timestamp>>,
+    keys: AtomicU64,
 }
 
 impl Health {
@@ -47,6 +48,16 @@ impl Health {
             }
             _ => {}
         }
+    }
+
+    /// Notes how many keys the store holds.
+    pub fn store_holds(&self, keys: u64) {
+        self.keys.store(keys, Ordering::Relaxed);
+    }
+
+    /// How many keys the store held when it was last asked.
+    pub fn keys(&self) -> u64 {
+        self.keys.load(Ordering::Relaxed)
     }
 
     /// Since when the store has not answered.

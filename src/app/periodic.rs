@@ -63,6 +63,9 @@ impl Periodic {
                 _ = flush.tick() => self.flush().await,
                 _ = ping.tick() => {
                     let answer = self.store.ping().await;
+                    if let Ok(keys) = self.store.key_count().await {
+                        self.health.store_holds(keys);
+                    }
                     let now = self.clock.now().wall;
                     self.health.store_answered(answer.as_ref().err(), now);
                     if let Some(key) = first_key

@@ -65,6 +65,7 @@ fn read(s: &Sources) -> Vec<Reading> {
     ];
     vec![
         labelled("build_info", "The version that runs", vec![version]),
+        gauge("keys", "Keys that are not deleted", s.health.keys() as f64),
         labelled("store_up", "Whether the store answers", vec![(vec![("store", "embedded".to_owned())], up)]),
         labelled(
             "tls_certificate_expiry_timestamp_seconds",

@@ -298,7 +298,7 @@ async fn the_upstream_learns_who_calls() {
         told,
         [
             "argus-subject: user_42",
-            &format!("argus-key-id: {}", record.id),
+            &format!("argus-key-id: {}", record.id.public()),
             "argus-owner: own_42",
             "argus-organization: default",
             "argus-project: default",
