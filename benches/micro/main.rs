@@ -87,17 +87,18 @@ fn admission(c: &mut Criterion) {
         ("garbage, not our shape", call(host, "/v1/orders/7", Some(b"hunter2")), false),
         ("no credential", call(host, "/v1/orders/7", None), false),
     ];
+    let at = now();
     let mut group = c.benchmark_group("admission");
     for (name, call, admitted) in &cases {
-        assert_eq!(decide(&engine, snapshot, call, now()).outcome.is_ok(), *admitted, "{name}");
-        group.bench_function(*name, |b| b.iter(|| black_box(decide(&engine, snapshot, call, now()))));
+        assert_eq!(decide(&engine, snapshot, call, at).outcome.is_ok(), *admitted, "{name}");
+        group.bench_function(*name, |b| b.iter(|| black_box(decide(&engine, snapshot, call, at))));
     }
-    let hit = decide(&engine, snapshot, &cases[1].1, now());
+    let hit = decide(&engine, snapshot, &cases[1].1, at);
     let families = RateLimitHeaders { ietf: true, legacy: true };
     group.bench_function("limit headers, two limits", |b| {
         b.iter(|| {
             let mut out = HeaderMap::with_capacity(8);
-            hit.limits.headers(families, now(), &mut out);
+            hit.limits.headers(families, at, &mut out);
             out
         });
     });

@@ -50,7 +50,7 @@ impl Engine {
             }
             Caller::Id(id) => {
                 watch.passed("credential", || (format!("whoever holds {id}"), None));
-                match self.keys.by_id(*id, ask.snapshot).await {
+                match Box::pin(self.keys.by_id(*id, ask.snapshot)).await {
                     Ok(KeyFound::Known(access)) => Ok(access),
                     Ok(KeyFound::Unknown) => Err(NotAKey::Unknown),
                     Err(e) => Err(NotAKey::Untold(e)),
@@ -112,7 +112,8 @@ impl Engine {
             return Ok(found);
         }
         met.source = DecisionSource::Store;
-        self.keys.find(digest, snapshot, head.now.steady_us).await.map_err(NotAKey::Untold)
+        // Boxed, as it is large and rarely needed: every request in flight carries what it might wait for.
+        Box::pin(self.keys.find(digest, snapshot, head.now.steady_us)).await.map_err(NotAKey::Untold)
     }
 }
 

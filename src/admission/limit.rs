@@ -34,14 +34,22 @@ pub(super) fn take(
         return Err(too_many(count, watch));
     }
     let subjects = Subjects::of(ask, route, access);
-    let mut takes = [Take { limit: &first.limit, counter: 0 }; LIMITS_MAX];
+    let none = Take { limit: &first.limit, counter: 0 };
+    // What most requests meet needs no room for what the others may.
+    let (mut few, mut many);
+    let takes: &mut [Take<'_>] = if count <= 4 {
+        few = [none; 4];
+        &mut few[..count]
+    } else {
+        many = [none; LIMITS_MAX];
+        &mut many[..count]
+    };
     for (slot, bound) in takes.iter_mut().zip(of_key.iter().chain(of_route)) {
         *slot = Take { limit: &bound.limit, counter: subjects.counter(bound) };
     }
     let now_us = ask.head.now.steady_us;
-    let takes = &takes[..count];
     let verdict = if ask.take { counter.take(takes, cost, now_us) } else { counter.peek(takes, cost, now_us) };
-    let outcome = outcome(verdict);
+    let outcome = outcome(&verdict);
     let report = LimitReport::new(access.cloned(), route.cloned(), verdict);
     let checked = match outcome {
         Outcome::Admitted => {
@@ -61,7 +69,7 @@ enum Outcome {
     Refused,
 }
 
-fn outcome(verdict: Verdict) -> Outcome {
+fn outcome(verdict: &Verdict) -> Outcome {
     match (verdict.admitted, verdict.table_full) {
         (true, _) => Outcome::Admitted,
         (false, true) => Outcome::Overloaded,

@@ -69,9 +69,9 @@ impl EmbeddedCounters {
     }
 
     /// Locks the shards of `spots` in the order of their numbers, each once.
-    fn lock_all<'a>(&'a self, spots: &mut [Spot]) -> [Option<MutexGuard<'a, Table>>; LIMITS_MAX] {
-        let mut tables = [const { None }; LIMITS_MAX];
-        let mut order: [usize; LIMITS_MAX] = std::array::from_fn(|i| i);
+    fn lock_all<'a, const N: usize>(&'a self, spots: &mut [Spot]) -> [Option<MutexGuard<'a, Table>>; N] {
+        let mut tables = [const { None }; N];
+        let mut order: [usize; N] = std::array::from_fn(|i| i);
         let order = &mut order[..spots.len()];
         order.sort_unstable_by_key(|i| spots[*i].shard);
         let mut locked = 0;
@@ -89,21 +89,28 @@ impl EmbeddedCounters {
     }
 
     fn meet(&self, takes: &[Take<'_>], cost: u64, now: u64, taking: bool) -> Verdict {
-        let mut verdict = Verdict::unlimited();
-        let Some(first) = takes.first() else { return verdict };
-        if takes.len() > LIMITS_MAX {
+        // What is worked with lies on the stack: no more of it than the request needs.
+        match takes.len() {
+            0 => Verdict::unlimited(),
+            1 => self.meet_up_to::<1>(takes, cost, now, taking),
+            2..=4 => self.meet_up_to::<4>(takes, cost, now, taking),
+            5..=LIMITS_MAX => self.meet_up_to::<LIMITS_MAX>(takes, cost, now, taking),
             // More than a verdict can tell of: refused, as a limit that is left out would be open.
-            (verdict.admitted, verdict.table_full) = (false, true);
-            return verdict;
+            _ => Verdict { admitted: false, table_full: true, ..Verdict::unlimited() },
         }
-        let mut spots = [Spot::default(); LIMITS_MAX];
+    }
+
+    /// Meets between 1 and `N` limits.
+    fn meet_up_to<const N: usize>(&self, takes: &[Take<'_>], cost: u64, now: u64, taking: bool) -> Verdict {
+        let mut verdict = Verdict::unlimited();
+        let mut spots = [Spot::default(); N];
         for (spot, take) in spots.iter_mut().zip(takes) {
             *spot = self.spot(take.counter);
         }
         let spots = &mut spots[..takes.len()];
-        let mut tables = self.lock_all(spots);
+        let mut tables = self.lock_all::<N>(spots);
 
-        let mut levels = [level(first.limit, UNUSED, now); LIMITS_MAX];
+        let mut levels = [Level::Fixed { start: 0, end: 0, count: 0 }; N];
         let mut admitted = true;
         for ((spot, take), slot) in spots.iter_mut().zip(takes).zip(&mut levels) {
             let cell = tables[spot.table].as_ref().and_then(|t| t.get(spot.counter, spot.hash));

@@ -42,34 +42,46 @@ pub struct LimitState {
 }
 
 /// What became of a request at its limits.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Verdict {
     /// Whether units were taken from every limit; else none were.
     pub admitted: bool,
     /// Whether the counter table is full and a new counter was needed: refused as overload.
     pub table_full: bool,
     len: usize,
-    states: [LimitState; LIMITS_MAX],
+    few: [LimitState; FEW],
+    /// All of them, once they are more than a few.
+    many: Vec<LimitState>,
 }
+
+/// States that are kept in place. A verdict is moved several times on its way, and few requests meet more limits.
+const FEW: usize = 4;
 
 impl Verdict {
     /// A verdict about no limits at all.
     pub fn unlimited() -> Self {
         let none = LimitState { remaining: 0, reset_us: 0, retry_us: 0, refused: false };
-        Verdict { admitted: true, table_full: false, len: 0, states: [none; LIMITS_MAX] }
+        Verdict { admitted: true, table_full: false, len: 0, few: [none; FEW], many: Vec::new() }
     }
 
     /// One state per limit asked, in the order asked.
     pub fn states(&self) -> &[LimitState] {
-        &self.states[..self.len]
+        if self.len <= FEW { &self.few[..self.len] } else { &self.many }
     }
 
     /// Adds the state of the next limit; beyond [`LIMITS_MAX`] it is not kept.
     pub fn push(&mut self, state: LimitState) {
-        if self.len < LIMITS_MAX {
-            self.states[self.len] = state;
-            self.len += 1;
+        match self.len {
+            len if len < FEW => self.few[len] = state,
+            len if len < LIMITS_MAX => {
+                if len == FEW {
+                    self.many.extend_from_slice(&self.few);
+                }
+                self.many.push(state);
+            }
+            _ => return,
         }
+        self.len += 1;
     }
 }
 
@@ -79,4 +91,20 @@ pub trait Counter: Send + Sync + 'static {
     fn take(&self, takes: &[Take<'_>], cost: u64, now_us: u64) -> Verdict;
     /// What `take` would answer, taking nothing.
     fn peek(&self, takes: &[Take<'_>], cost: u64, now_us: u64) -> Verdict;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_verdict_keeps_every_state_in_order() {
+        let mut verdict = Verdict::unlimited();
+        for n in 0..LIMITS_MAX as u64 + 3 {
+            let kept = verdict.states().len() as u64;
+            assert_eq!(kept, n.min(LIMITS_MAX as u64));
+            assert!(verdict.states().iter().map(|s| s.remaining).eq(0..kept));
+            verdict.push(LimitState { remaining: n, reset_us: 0, retry_us: 0, refused: false });
+        }
+    }
 }

@@ -136,6 +136,27 @@ fn at(text: &str) -> Option<Timestamp> {
     Some(text.parse().unwrap())
 }
 
+/// Every request in flight carries the future of its decision.
+#[tokio::test]
+async fn decisions_are_small() {
+    let gate = Gate::new("[routes.a]\npaths = [\"/*\"]\nupstream = \"http://127.0.0.1:1\"\nauth = \"none\"").await;
+    let call = call("GET /");
+    let head = Head {
+        method: &call.method,
+        host: call.host,
+        path: "/",
+        query: None,
+        headers: &call.headers,
+        client: &call.client,
+        secure: true,
+        insecure: InsecureRequests::Allow,
+        now: gate.clock.now(),
+    };
+    let future = gate.engine.decide(&gate.snapshot, &head);
+    assert!(size_of_val(&future) <= 1_536, "{} bytes", size_of_val(&future));
+    assert!(size_of::<Decision>() <= 256, "{} bytes", size_of::<Decision>());
+}
+
 #[test]
 fn decisions_travel_between_threads() {
     fn sent<T: Send>(_: impl FnOnce(&'static Engine, &'static Arc<Snapshot>, &'static Head<'static>) -> T) {}
