@@ -15,14 +15,17 @@ use super::problem::Problem;
 
 /// Longest time for an ordinary request, from its head to the head of its answer.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
-/// Longest time for an import.
-pub const IMPORT_TIMEOUT: Duration = Duration::from_secs(600);
+/// Longest time for an import, and for a walk over the whole audit.
+pub const LONG_TIMEOUT: Duration = Duration::from_secs(600);
+
+/// Operations that may take long.
+const LONG: &[&str] = &["/v1/keys/import", "/v1/audit/verify"];
 
 /// The layer.
 pub async fn layer(State(services): State<Arc<Services>>, mut request: Request, next: Next) -> Response {
     let id: Arc<str> = uuid::Uuid::now_v7().to_string().into();
     request.extensions_mut().insert(RequestId(Arc::clone(&id)));
-    let limit = if request.uri().path() == "/v1/keys/import" { IMPORT_TIMEOUT } else { REQUEST_TIMEOUT };
+    let limit = if LONG.contains(&request.uri().path()) { LONG_TIMEOUT } else { REQUEST_TIMEOUT };
     let mut response = match tokio::time::timeout(limit, next.run(request)).await {
         Ok(response) => response,
         Err(_) => timed_out(limit).into_response(),

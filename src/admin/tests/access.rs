@@ -49,21 +49,21 @@ async fn over_tcp_the_admin_key_is_needed() {
 
 #[tokio::test]
 async fn a_configured_key_takes_the_place_of_the_made_one() {
-    let mut api = Api::with(&format!("{CONFIG}\n[admin]\nkey_file = \"KEY\"\n").replace("KEY", &key_file())).await;
+    let file = key_file();
+    let mut api = Api::with(&format!("{CONFIG}\n[admin]\nkey_file = \"{}\"\n", file.path().display())).await;
     api.peer = tcp(1);
     let host = ("host", "localhost");
     me(&api, &[host, ("authorization", "Bearer argusadm_of_the_file_0123456789")]).await.expect(200);
     me(&api, &[host, ("authorization", &format!("Bearer {ADMIN_KEY}"))]).await.refused(401, "invalid_credentials");
 }
 
-fn key_file() -> String {
+fn key_file() -> tempfile::NamedTempFile {
     use std::io::Write;
     use std::os::unix::fs::PermissionsExt;
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(b"argusadm_of_the_file_0123456789\n").unwrap();
     file.as_file().set_permissions(std::fs::Permissions::from_mode(0o600)).unwrap();
-    let (_, path) = file.keep().unwrap();
-    path.display().to_string()
+    file
 }
 
 #[tokio::test]

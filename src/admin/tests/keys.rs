@@ -338,3 +338,18 @@ async fn an_owner_has_so_many_keys() {
     api.post("/v1/keys", json!({"name": "b", "owner": "acme"})).await.refused(409, "limit_reached");
     api.post("/v1/keys/a/rotate", json!({})).await.expect(201);
 }
+
+#[tokio::test]
+async fn what_has_left_the_file_does_not_stand_in_the_way() {
+    let api = Api::with(&format!("{CONFIG}\n[geo]\nunknown = \"allow\"\n")).await;
+    let settings = json!({"name": "a", "plan": "pro", "conditions": {"country": {"allow": ["DE"]}}});
+    api.key(settings).await;
+    let bare = CONFIG.replace("[plans.pro]", "[plans.max]");
+    api.services.mutator.reconfigure(configured(&bare)).await.unwrap();
+    api.patch("/v1/keys/a", json!({"description": "x"})).await.expect(200);
+    let problem = api.post("/v1/keys", json!({"name": "b", "plan": "pro"})).await.refused(422, "invalid_request");
+    assert_eq!(pointers(&problem), ["/plan"]);
+    let conditions = json!({"conditions": {"country": {"allow": ["FR"]}}});
+    let problem = api.patch("/v1/keys/a", conditions).await.refused(422, "invalid_request");
+    assert_eq!(pointers(&problem), ["/conditions/country"]);
+}

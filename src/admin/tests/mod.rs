@@ -112,6 +112,14 @@ struct Api {
     dir: tempfile::TempDir,
 }
 
+/// A configuration from its text.
+fn configured(text: &str) -> Arc<config::Config> {
+    let source = Source::Text { name: "gateway.toml".into(), text: text.to_owned() };
+    let loaded = config::load(&source, &|_| None);
+    assert!(loaded.config.is_some(), "{}", loaded.problems.render(false));
+    Arc::new(loaded.config.unwrap())
+}
+
 /// What was answered.
 #[derive(Debug)]
 struct Answer {
@@ -128,10 +136,7 @@ impl Api {
 
     async fn with(config: &str) -> Api {
         let dir = tempfile::tempdir().unwrap();
-        let source = Source::Text { name: "gateway.toml".into(), text: config.to_owned() };
-        let loaded = config::load(&source, &|_| None);
-        assert!(loaded.config.is_some(), "{}", loaded.problems.render(false));
-        let config = Arc::new(loaded.config.unwrap());
+        let config = configured(config);
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(dir.path(), SqliteOptions::default()).unwrap());
         let documents = Documents::load(&*store).await.unwrap();
         let current = Arc::new(Current::new(build(config, &documents, 1).unwrap()));

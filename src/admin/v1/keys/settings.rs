@@ -133,8 +133,8 @@ impl KeySettings {
         }
     }
 
-    /// Checks everything. What `base` refers to already is not asked for again, so that a plan that has left the file
-    /// does not stand in the way of other changes.
+    /// Checks everything. What `base` refers to already is not asked for again, so that a plan or a database that has
+    /// left the file does not stand in the way of other changes.
     pub async fn check(self, services: &Shared, base: Option<&Key>) -> Result<Checked, Problem> {
         let now = services.now();
         let config = Arc::clone(&services.current.load().config);
@@ -159,7 +159,7 @@ impl KeySettings {
         rules::meta(&mut check, "/meta", &self.meta);
         rules::words(&mut check, "/tags", &self.tags, TAGS_MAX, TAG_LEN_MAX);
         rules::limits(&mut check, "", &self.limits, self.quota.as_ref());
-        if !self.conditions.is_empty() {
+        if !self.conditions.is_empty() && base.is_none_or(|key| key.conditions != self.conditions) {
             rules::condition(&mut check, "/conditions", &self.conditions, &config.geo);
         }
         let not_before = self.not_before.as_deref().and_then(|t| check.keep("/not_before", text::moment(t)));
