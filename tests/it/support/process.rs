@@ -1,6 +1,7 @@
 //! Commands: run to their end, or kept running with their output collected.
 
 use std::io::Read;
+use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 
@@ -57,7 +58,7 @@ impl Process {
             reader.join().unwrap();
         }
         let text = |bytes: &Mutex<Vec<u8>>| String::from_utf8_lossy(&bytes.lock().unwrap()).into_owned();
-        Run { code: status.code(), stdout: text(&self.out), stderr: text(&self.err) }
+        Run { code: status.code(), signal: status.signal(), stdout: text(&self.out), stderr: text(&self.err) }
     }
 }
 
@@ -82,6 +83,8 @@ fn collect(mut from: impl Read + Send + 'static, into: Arc<Mutex<Vec<u8>>>) -> s
 pub struct Run {
     /// Its exit code; `None` if a signal ended it.
     pub code: Option<i32>,
+    /// The signal that ended it, if one did.
+    pub signal: Option<i32>,
     /// Standard output.
     pub stdout: String,
     /// Standard error.
