@@ -34,12 +34,9 @@ pub fn text(
     let _ = writeln!(out, "\n  data in {} (embedded)        {who}", as_typed(&config.store.dir));
     if let Some(first) = first {
         let secret = std::str::from_utf8(first.secret.expose()).unwrap_or("");
-        let _ = writeln!(
-            out,
-            "  first key ({}):  {secret}        ← shown once, also in {} (0600, deleted on first use)",
-            first.environment,
-            as_typed(&first.file),
-        );
+        let also = |file| format!(", also in {} (0600, deleted on first use)", as_typed(file));
+        let also = first.file.as_deref().map(also).unwrap_or_default();
+        let _ = writeln!(out, "  first key ({}):  {secret}        ← shown once{also}", first.environment);
     }
     let keep = if config.files.is_empty() { "   ·   keep this setup:  argus init --from-running" } else { "" };
     let _ = write!(out, "  next:  argus key create NAME{keep}");

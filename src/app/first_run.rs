@@ -30,8 +30,8 @@ pub struct FirstKey {
     pub secret: PresentedKey,
     /// Its environment.
     pub environment: String,
-    /// The file it also stands in.
-    pub file: PathBuf,
+    /// The file it also stands in, if it could be written.
+    pub file: Option<PathBuf>,
 }
 
 /// Digest of the administrator's key: the configured one, else the one kept in the state directory, made now if there
@@ -87,12 +87,23 @@ pub async fn first_key(
         request_id: None,
         changes: Vec::new(),
     };
+    // The file first: a key that is stored and that nobody knows could not be made a second time.
+    let dir = &config.store.dir;
+    forget_first_key(dir);
+    let file = dir.join(FIRST_KEY_FILE);
+    let file = match write_secret(&file, secret.expose()) {
+        Ok(()) => Some(file),
+        Err(error) => {
+            tracing::warn!(%error, file = %file.display(), "the first key could not be written to its file");
+            None
+        }
+    };
     let stored = Box::new(StoredKey { key, digest });
-    mutator.commit(vec![(Change::InsertKey { stored, max_per_owner: None }, audit)], None).await?;
-    let file = config.store.dir.join(FIRST_KEY_FILE);
-    if let Err(error) = write_secret(&file, secret.expose()) {
-        tracing::warn!(%error, file = %file.display(), "the first key could not be written to its file");
+    let made = mutator.commit(vec![(Change::InsertKey { stored, max_per_owner: None }, audit)], None).await;
+    if made.is_err() {
+        forget_first_key(dir);
     }
+    made?;
     Ok(Some(FirstKey { secret, environment, file }))
 }
 

@@ -10,6 +10,7 @@ mod ops;
 mod periodic;
 mod readings;
 mod reload;
+mod socket_file;
 mod start;
 mod stop;
 mod usage;

@@ -9,8 +9,9 @@ use tokio::sync::{Mutex, watch};
 
 use super::listeners::Listeners;
 use super::readings::ReloadCounts;
+use super::watch::{Contents, contents};
 use crate::config::{self, Config, Loaded, Shown, Source};
-use crate::geo::GeoDbs;
+use crate::geo::{GeoDbs, GeoError};
 use crate::model::clock::Clock;
 use crate::proxy::upstream::{Prepared, prepare};
 use crate::snapshot::refresh::Mutator;
@@ -48,7 +49,8 @@ pub struct Reloader {
     counts: Arc<ReloadCounts>,
     /// Every value in force with its origin. Its lock lets one reload run at a time.
     shown: Mutex<Vec<Shown>>,
-    watched: watch::Sender<Vec<PathBuf>>,
+    /// The files read, with what they held before they were read: what is written meanwhile is then seen as a change.
+    watched: watch::Sender<Contents>,
 }
 
 /// What a reloader is made of.
@@ -83,7 +85,7 @@ pub fn environment(name: &str) -> Option<String> {
 impl Reloader {
     /// A reloader for what was started.
     pub fn new(parts: Parts) -> Self {
-        let watched = watch::Sender::new(parts.watched);
+        let watched = watch::Sender::new(contents(&parts.watched));
         parts.counts.last_success.store(parts.clock.now().wall.as_second(), Ordering::Relaxed);
         Reloader {
             source: parts.source,
@@ -100,7 +102,7 @@ impl Reloader {
     }
 
     /// The files to watch, as they change.
-    pub fn watched(&self) -> watch::Receiver<Vec<PathBuf>> {
+    pub fn watched(&self) -> watch::Receiver<Contents> {
         self.watched.subscribe()
     }
 
@@ -116,10 +118,26 @@ impl Reloader {
     pub async fn reload(&self) -> Result<Reloaded, NotReloaded> {
         // Held to the end, so that two reloads do not overtake each other.
         let mut shown = self.shown.lock().await;
-        let source = self.source.clone();
-        let read = tokio::task::spawn_blocking(move || config::load(&source, &environment)).await;
-        let result = match read {
-            Ok(loaded) => self.put_in_force(loaded, &mut shown).await,
+        let (source, watched) = (self.source.clone(), self.watched.borrow().keys().cloned().collect::<Vec<_>>());
+        let read = tokio::task::spawn_blocking(move || {
+            let mut before = contents(&watched);
+            let loaded = config::load(&source, &environment);
+            let geo =
+                loaded.config.as_ref().map(|c| GeoDbs::open(c.geo.country_db.as_deref(), c.geo.asn_db.as_deref()));
+            let now = loaded.watched_paths().iter();
+            let seen = now.map(|path| match before.remove_entry(path) {
+                Some(known) => known,
+                None => (path.clone(), contents(std::slice::from_ref(path)).remove(path).unwrap_or_default()),
+            });
+            let seen: Contents = seen.collect();
+            (loaded, geo, seen)
+        });
+        let result = match read.await {
+            Ok((loaded, geo, seen)) => {
+                // What was read is watched whatever is wrong with it: the file that mends it may be a new one.
+                self.watched.send_replace(seen);
+                self.put_in_force(loaded, geo, &mut shown).await
+            }
             Err(error) => Err(NotReloaded::plain(format!("the configuration could not be read: {error}"))),
         };
         match &result {
@@ -141,11 +159,14 @@ impl Reloader {
         result
     }
 
-    async fn put_in_force(&self, mut loaded: Loaded, shown: &mut Vec<Shown>) -> Result<Reloaded, NotReloaded> {
+    async fn put_in_force(
+        &self,
+        mut loaded: Loaded,
+        geo: Option<Result<GeoDbs, GeoError>>,
+        shown: &mut Vec<Shown>,
+    ) -> Result<Reloaded, NotReloaded> {
         let next = loaded.shown();
-        let Some(config) = loaded.config.take() else {
-            // What was read is watched all the same: the file that mends it may be a new one.
-            self.watched.send_replace(loaded.watched_paths().to_vec());
+        let (Some(config), Some(geo)) = (loaded.config.take(), geo) else {
             return Err(NotReloaded { rendered: loaded.problems.render(false), problems: loaded.problems.to_json() });
         };
         let upstreams = prepare(&config.upstreams, &self.upstreams.load());
@@ -154,9 +175,7 @@ impl Reloader {
             let hint = e.hint.map(|h| format!("\n  = help: {h}")).unwrap_or_default();
             NotReloaded::plain(format!("error: {}{hint}", e.message))
         })?;
-        let (country, asn) = (config.geo.country_db.clone(), config.geo.asn_db.clone());
-        let geo = GeoDbs::open(country.as_deref(), asn.as_deref());
-        geo.map_err(|e| NotReloaded::plain(format!("error: {e}")))?;
+        let geo = geo.map_err(|e| NotReloaded::plain(format!("error: {e}")))?;
         let mut warnings: Vec<String> = {
             let warnings = loaded.problems.iter().filter(|p| p.severity == config::Severity::Warning);
             warnings.map(|p| p.message.clone()).collect()
@@ -171,13 +190,10 @@ impl Reloader {
             NotReloaded::plain(format!("error: {e}"))
         })?;
         self.listeners.apply(plan);
-        if let Err(error) = self.geo.reload(country.as_deref(), asn.as_deref()) {
-            warnings.push(format!("the geo databases before go on being used: {error}"));
-        }
+        self.geo.replace(geo);
         if let Err(error) = self.log.set_level(&level) {
             warnings.push(error.to_string());
         }
-        self.watched.send_replace(loaded.watched_paths().to_vec());
         *shown = next;
         Ok(Reloaded { generation, files, warnings })
     }
@@ -196,6 +212,7 @@ fn only_at_start(before: &Config, after: &Config) -> Vec<String> {
     let differ = [
         ("store", before.store != after.store),
         ("admin.address", before.admin.address != after.admin.address),
+        ("admin.key", before.admin.key.is_some() && after.admin.key.is_none()),
         ("admin.socket", before.admin.socket != after.admin.socket),
         ("ops.address", before.ops.address != after.ops.address),
         ("workers", before.workers != after.workers),

@@ -19,6 +19,7 @@ use super::ops::{self, Health};
 use super::periodic::Periodic;
 use super::readings::{ReloadCounts, Sources, readings};
 use super::reload::{self, Reloader, environment};
+use super::socket_file::SocketFile;
 use super::usage::UsageFlush;
 use super::{RunError, RunOptions, banner, first_run, stop, watch};
 use crate::admin;
@@ -111,8 +112,8 @@ pub struct Running {
     pub reloader: Arc<Reloader>,
     /// What is in force.
     pub current: Arc<Current>,
-    /// Whether a supervisor or a person at a terminal stops us, who wait for nothing.
-    pub quick_drain: bool,
+    /// Whether a supervisor or a person at a terminal stops us, who wait for nothing unless told to.
+    pub in_a_hurry: bool,
 }
 
 async fn serve(
@@ -218,10 +219,11 @@ async fn serve(
         running: Default::default(),
         streams: Default::default(),
     };
-    serve_admin(&config, admin::router(Arc::new(services)), &shutdown).await?;
+    let _socket = serve_admin(&config, admin::router(Arc::new(services)), &shutdown).await?;
 
     // Last, so that whoever can connect finds everything else there.
     let plan = listeners.plan(&config)?;
+    let log = start_log(&config, &recorder, &decisions)?;
     let first = match std::io::stderr().is_terminal() || from_command_line {
         true => first_run::first_key(&config, &*store, &mutator, started.wall).await.map_err(not_open)?,
         false => None,
@@ -242,22 +244,10 @@ async fn serve(
     let upstream = upstream.map(ToString::to_string);
     tracing_free_line(&banner::text(&config, &listeners.states(), upstream.as_deref(), first.as_ref()));
     drop(first);
-    let log = start_log(&config, &recorder, &decisions)?;
     let supervised = std::env::var_os("NOTIFY_SOCKET").is_some() || std::env::var_os("INVOCATION_ID").is_some();
-    let quick_drain = !config.ops.drain_delay_given && (from_command_line || supervised);
-    let running = Running {
-        listeners,
-        recorder,
-        health,
-        periodic,
-        shutdown,
-        log,
-        threads,
-        drain,
-        reloader,
-        current,
-        quick_drain,
-    };
+    let in_a_hurry = from_command_line || supervised;
+    let running =
+        Running { listeners, recorder, health, periodic, shutdown, log, threads, drain, reloader, current, in_a_hurry };
     stop::until_stopped(running).await
 }
 
@@ -325,7 +315,11 @@ async fn serve_ops(
     Ok(())
 }
 
-async fn serve_admin(config: &Config, router: axum::Router, shutdown: &CancellationToken) -> Result<(), RunError> {
+async fn serve_admin(
+    config: &Config,
+    router: axum::Router,
+    shutdown: &CancellationToken,
+) -> Result<SocketFile, RunError> {
     let socket = &config.admin.socket;
     let listener = admin::serve::unix::bind(socket).await.map_err(|e| {
         RunError::start(
@@ -333,6 +327,7 @@ async fn serve_admin(config: &Config, router: axum::Router, shutdown: &Cancellat
             "stop the process that has it, or name another place in [admin] socket",
         )
     })?;
+    let file = SocketFile::new(socket);
     let serving = admin::serve::unix::serve_unix(listener, router.clone(), shutdown.clone());
     tokio::spawn(async move {
         if let Err(error) = serving.await {
@@ -343,7 +338,7 @@ async fn serve_admin(config: &Config, router: axum::Router, shutdown: &Cancellat
         let listener = bind(address, "admin.address").await?;
         tokio::spawn(admin::serve::serve_tcp(listener, router, shutdown.clone()));
     }
-    Ok(())
+    Ok(file)
 }
 
 async fn bind(address: SocketAddr, setting: &str) -> Result<TcpListener, RunError> {
@@ -383,8 +378,10 @@ async fn watch_files(reloader: Arc<Reloader>, shutdown: CancellationToken) {
                 }
             }
         }
-        let now = files.borrow_and_update().clone();
-        watch.set(&now);
+        if files.has_changed().unwrap_or(false) {
+            let now = files.borrow_and_update().clone();
+            watch.set(&now);
+        }
     }
 }
 

@@ -11,6 +11,8 @@ use crate::proxy::worker::Command;
 
 /// How often the end of running requests is looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// Longest wait for the workers once they are told to end, which they do at their next turn.
+const WORKERS_END_MAX: Duration = Duration::from_secs(5);
 /// How often it is looked whether a worker has died.
 const WORKERS_EVERY: Duration = Duration::from_secs(1);
 
@@ -31,13 +33,12 @@ pub async fn until_stopped(running: Running) -> Result<(), RunError> {
         exit: 1,
     })?;
     let mut look = tokio::time::interval(WORKERS_EVERY);
-    let delay = running.current.load().config.ops.drain_delay;
     let delay = loop {
         tokio::select! {
-            _ = signals.terminate.recv() => break if running.quick_drain { Duration::ZERO } else { delay },
+            _ = signals.terminate.recv() => break delay(&running, running.in_a_hurry),
             // Whoever presses Ctrl-C waits for nobody to notice.
             _ = signals.interrupt.recv() => break Duration::ZERO,
-            () = running.drain.notified() => break delay,
+            () = running.drain.notified() => break delay(&running, false),
             _ = signals.hangup.recv() => {
                 // The outcome is logged and counted where it is made.
                 let _ = running.reloader.reload().await;
@@ -45,7 +46,7 @@ pub async fn until_stopped(running: Running) -> Result<(), RunError> {
             _ = look.tick() => {
                 if running.threads.iter().any(std::thread::JoinHandle::is_finished) {
                     tracing::error!("a worker has died");
-                    return Err(RunError { message: "a worker has died".into(), hint: None, exit: 1 });
+                    return end(running, Ended::Broken).await;
                 }
             }
         }
@@ -53,28 +54,50 @@ pub async fn until_stopped(running: Running) -> Result<(), RunError> {
     drain(running, &mut signals, delay).await
 }
 
+/// How long new connections are still taken. Asked when the end comes, as a reload may have changed it.
+fn delay(running: &Running, in_a_hurry: bool) -> Duration {
+    let ops = &running.current.load().config.ops;
+    if in_a_hurry && !ops.drain_delay_given { Duration::ZERO } else { ops.drain_delay }
+}
+
+/// How it came to the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    /// Requests had their time.
+    Drained,
+    /// A second signal came.
+    CutShort,
+    /// A worker died.
+    Broken,
+}
+
 async fn drain(running: Running, signals: &mut Signals, delay: Duration) -> Result<(), RunError> {
     let grace = running.current.load().config.ops.drain_grace;
     running.health.is_draining();
     tracing::info!(delay_s = delay.as_secs_f64(), grace_s = grace.as_secs_f64(), "stopping");
-    let finished = tokio::select! {
-        () = finish_requests(&running, delay, grace) => true,
-        () = signals.again() => false,
+    let ended = tokio::select! {
+        () = finish_requests(&running, delay, grace) => Ended::Drained,
+        () = signals.again() => Ended::CutShort,
     };
+    end(running, ended).await
+}
+
+/// Ends the workers, and stores what was counted.
+async fn end(running: Running, ended: Ended) -> Result<(), RunError> {
     running.listeners.tell_all(|| Command::End);
     running.shutdown.cancel();
     let workers = running.threads;
-    let ended = tokio::task::spawn_blocking(move || workers.into_iter().all(|w| w.join().is_ok()));
-    let ended = ended.await.unwrap_or(false);
+    let joining = tokio::task::spawn_blocking(move || workers.into_iter().all(|w| w.join().is_ok()));
+    let joined = matches!(tokio::time::timeout(WORKERS_END_MAX, joining).await, Ok(Ok(true)));
     // The workers are gone, so nothing is counted after this.
     running.periodic.flush().await;
     let log = running.log;
     // A thread that could not be waited for has nothing to give back.
     let _ = tokio::task::spawn_blocking(move || log.stop()).await;
-    match (finished, ended) {
-        (true, true) => Ok(()),
-        (false, _) => Err(RunError { message: "stopped at once".into(), hint: None, exit: EXIT_INTERRUPTED }),
-        (true, false) => Err(RunError { message: "a worker has died".into(), hint: None, exit: 1 }),
+    match (ended, joined) {
+        (Ended::Drained, true) => Ok(()),
+        (Ended::CutShort, _) => Err(RunError { message: "stopped at once".into(), hint: None, exit: EXIT_INTERRUPTED }),
+        _ => Err(RunError { message: "a worker has died".into(), hint: None, exit: 1 }),
     }
 }
 

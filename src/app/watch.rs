@@ -3,7 +3,7 @@
 //! Directories are watched rather than files, because editors and orchestrators replace files instead of writing
 //! them. What is seen is only a hint: the contents decide, by their hash.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::Hasher;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -22,14 +22,19 @@ const HASHED_MAX: u64 = 32 << 20;
 pub struct FileWatch {
     watcher: Option<RecommendedWatcher>,
     hints: mpsc::Receiver<()>,
-    files: Vec<PathBuf>,
     dirs: BTreeSet<PathBuf>,
-    seen: u64,
+    seen: Contents,
+    /// Whether a hint came that was not followed yet: whoever waits for changes may stop waiting in the middle.
+    hinted: bool,
 }
 
+/// A number for each file or directory that changes when its contents do.
+pub type Contents = BTreeMap<PathBuf, u64>;
+
 impl FileWatch {
-    /// Watches `files`. Where the system offers no notice of changes, contents are compared now and then.
-    pub fn new(files: &[PathBuf]) -> Self {
+    /// Watches the files of `seen` for contents other than these. Where the system offers no notice of changes, contents
+    /// are compared now and then.
+    pub fn new(seen: &Contents) -> Self {
         let (tell, hints) = mpsc::channel(1);
         let watcher = notify::recommended_watcher(move |_: notify::Result<notify::Event>| {
             // A hint that is waiting already says the same.
@@ -42,16 +47,15 @@ impl FileWatch {
                 None
             }
         };
-        let mut watch = FileWatch { watcher, hints, files: Vec::new(), dirs: BTreeSet::new(), seen: 0 };
-        watch.set(files);
+        let mut watch = FileWatch { watcher, hints, dirs: BTreeSet::new(), seen: Contents::new(), hinted: false };
+        watch.set(seen);
         watch
     }
 
-    /// Watches `files` from now on, as they are now.
-    pub fn set(&mut self, files: &[PathBuf]) {
-        self.files = files.to_vec();
-        self.seen = fingerprint(&self.files);
-        let wanted: BTreeSet<PathBuf> = self.files.iter().flat_map(|f| dirs_of(f)).collect();
+    /// Watches the files of `seen` from now on, for contents other than these.
+    pub fn set(&mut self, seen: &Contents) {
+        self.seen = seen.clone();
+        let wanted: BTreeSet<PathBuf> = self.seen.keys().flat_map(|f| dirs_of(f)).collect();
         if let Some(watcher) = &mut self.watcher {
             for gone in self.dirs.difference(&wanted) {
                 // A directory that is gone is watched no more anyway.
@@ -69,17 +73,19 @@ impl FileWatch {
     /// Waits until the contents have changed. May be dropped at any time.
     pub async fn changed(&mut self) {
         loop {
-            tokio::select! {
-                hint = self.hints.recv() => {
-                    if hint.is_none() {
-                        tokio::time::sleep(POLL_EVERY).await;
-                    }
-                    while tokio::time::timeout(DEBOUNCE, self.hints.recv()).await.is_ok_and(|h| h.is_some()) {}
+            if !self.hinted {
+                tokio::select! {
+                    Some(()) = self.hints.recv() => self.hinted = true,
+                    () = tokio::time::sleep(POLL_EVERY) => {}
                 }
-                () = tokio::time::sleep(POLL_EVERY) => {}
             }
-            let files = self.files.clone();
-            let now = tokio::task::spawn_blocking(move || fingerprint(&files)).await.unwrap_or(self.seen);
+            if self.hinted {
+                while tokio::time::timeout(DEBOUNCE, self.hints.recv()).await.is_ok_and(|h| h.is_some()) {}
+            }
+            let files: Vec<PathBuf> = self.seen.keys().cloned().collect();
+            let now = tokio::task::spawn_blocking(move || contents(&files)).await;
+            let now = now.unwrap_or_else(|_| self.seen.clone());
+            self.hinted = false;
             if now != self.seen {
                 self.seen = now;
                 return;
@@ -105,33 +111,32 @@ fn dirs_of(file: &Path) -> Vec<PathBuf> {
     dirs
 }
 
-/// A number that changes when the contents of any of the files, or the set of them, does.
-fn fingerprint(files: &[PathBuf]) -> u64 {
+/// What the files hold now.
+pub fn contents(files: &[PathBuf]) -> Contents {
+    files.iter().map(|file| (file.clone(), fingerprint(file))).collect()
+}
+
+/// A number that changes when the contents of the file, or of the directory, do.
+fn fingerprint(file: &Path) -> u64 {
     let mut hash = std::hash::DefaultHasher::new();
-    for file in files {
-        hash.write(file.as_os_str().as_encoded_bytes());
-        let Ok(meta) = std::fs::metadata(file) else {
-            hash.write_u8(0);
-            continue;
-        };
-        if meta.is_dir() {
-            let mut entries: Vec<PathBuf> =
-                std::fs::read_dir(file).into_iter().flatten().flatten().map(|e| e.path()).collect();
-            entries.sort();
-            entries.iter().for_each(|e| hash.write(e.as_os_str().as_encoded_bytes()));
-            entries.iter().filter(|e| e.extension().is_some_and(|x| x == "toml")).for_each(|e| contents(e, &mut hash));
-        } else if meta.len() <= HASHED_MAX {
-            contents(file, &mut hash);
-        } else {
-            hash.write_u64(meta.len());
-            let modified = meta.modified().ok().and_then(|t| t.duration_since(std::time::UNIX_EPOCH).ok());
-            hash.write_u128(modified.map_or(0, |d| d.as_nanos()));
-        }
+    let Ok(meta) = std::fs::metadata(file) else { return 0 };
+    if meta.is_dir() {
+        let mut entries: Vec<PathBuf> =
+            std::fs::read_dir(file).into_iter().flatten().flatten().map(|e| e.path()).collect();
+        entries.sort();
+        entries.iter().for_each(|e| hash.write(e.as_os_str().as_encoded_bytes()));
+        entries.iter().filter(|e| e.extension().is_some_and(|x| x == "toml")).for_each(|e| read(e, &mut hash));
+    } else if meta.len() <= HASHED_MAX {
+        read(file, &mut hash);
+    } else {
+        hash.write_u64(meta.len());
+        let modified = meta.modified().ok().and_then(|t| t.duration_since(std::time::UNIX_EPOCH).ok());
+        hash.write_u128(modified.map_or(0, |d| d.as_nanos()));
     }
     hash.finish()
 }
 
-fn contents(file: &Path, hash: &mut impl Hasher) {
+fn read(file: &Path, hash: &mut impl Hasher) {
     match std::fs::read(file) {
         Ok(bytes) => {
             hash.write_u8(1);
@@ -156,7 +161,7 @@ mod tests {
         }
         std::os::unix::fs::symlink("one", at("..data")).unwrap();
         std::os::unix::fs::symlink("..data/gateway.toml", at("gateway.toml")).unwrap();
-        let mut watch = FileWatch::new(&[at("gateway.toml")]);
+        let mut watch = FileWatch::new(&contents(&[at("gateway.toml")]));
         std::fs::write(at("one").join("gateway.toml"), "a").unwrap();
         let quiet = tokio::time::timeout(3 * DEBOUNCE, watch.changed()).await;
         assert!(quiet.is_err(), "the same contents are no change");

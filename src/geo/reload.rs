@@ -45,10 +45,15 @@ impl GeoDbs {
 
     /// Opens the files named in place of those in use. On an error those in use stay.
     pub fn reload(&self, country: Option<&Path>, asn: Option<&Path>) -> Result<(), GeoError> {
-        self.files.store(Arc::new(Files::open(country, asn)?));
+        self.replace(GeoDbs::open(country, asn)?);
+        Ok(())
+    }
+
+    /// Takes those of `next` in place of those in use.
+    pub fn replace(&self, next: GeoDbs) {
+        self.files.store(next.files.into_inner());
         let next = |g: u16| Some(g.checked_add(1).unwrap_or(1));
         let _ = self.generation.fetch_update(Ordering::AcqRel, Ordering::Acquire, next);
-        Ok(())
     }
 
     /// Which databases are in use.

@@ -1,0 +1,211 @@
+//! One connection's clock, and the requests on it.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::{Allowed, DRAIN, END, RUN, SWEEP_EVERY};
+
+/// How long a connection without a request is waited for once it is to finish: what its client has sent already is on
+/// its way to us.
+const FINISH_MAX: Duration = Duration::from_millis(500);
+
+/// What is known of one connection's time.
+///
+/// A connection is idle, or in the middle of a head, or has requests. Of these each waits for us and the upstream,
+/// whose time is measured elsewhere, or for the client: then the client has to move.
+#[derive(Debug)]
+pub struct ConnectionClock {
+    /// The listener's number in records.
+    pub(super) listener: u16,
+    /// Requests that are not over.
+    open: AtomicU32,
+    /// Those of them that wait for us, not for the client.
+    ours: AtomicU32,
+    /// Whether the first bytes of a head have come.
+    in_head: AtomicBool,
+    /// Whether requests stand side by side. What comes then may be no request's, such as a ping, and says nothing.
+    is_http2: AtomicBool,
+    /// Whether the connection must not look as if it came to a good end.
+    pub(super) unfinished: AtomicBool,
+    pub(super) order: AtomicU8,
+    /// Sweep number at which the state began, or at which the client last moved.
+    since: AtomicU32,
+    sweeps: Arc<AtomicU32>,
+    allowed: Allowed,
+    waker: Mutex<Option<Waker>>,
+}
+
+impl ConnectionClock {
+    pub(super) fn new(listener: u16, allowed: Allowed, sweeps: Arc<AtomicU32>) -> Self {
+        ConnectionClock {
+            listener,
+            open: AtomicU32::new(0),
+            ours: AtomicU32::new(0),
+            in_head: AtomicBool::new(false),
+            is_http2: AtomicBool::new(false),
+            unfinished: AtomicBool::new(false),
+            order: AtomicU8::new(RUN),
+            since: AtomicU32::new(sweeps.load(Ordering::Relaxed)),
+            sweeps,
+            allowed,
+            waker: Mutex::new(None),
+        }
+    }
+
+    /// Notes that HTTP/2 is spoken.
+    pub fn speaks_http2(&self) {
+        self.is_http2.store(true, Ordering::Relaxed);
+        self.is_ready();
+    }
+
+    /// Notes that what had to come before the first head has come.
+    pub fn is_ready(&self) {
+        self.in_head.store(false, Ordering::Relaxed);
+        self.moved();
+    }
+
+    /// Whether the connection is to take no further request.
+    pub fn is_draining(&self) -> bool {
+        self.order.load(Ordering::Relaxed) != RUN
+    }
+
+    /// Whether the head of a request was begun and not ended.
+    pub fn is_in_head(&self) -> bool {
+        self.in_head.load(Ordering::Relaxed)
+    }
+
+    /// Whether the connection, were it to end now, must end with a reset: its end is all that tells the client where
+    /// the answer ends, and it has not come whole.
+    pub fn set_unfinished(&self, unfinished: bool) {
+        self.unfinished.store(unfinished, Ordering::Relaxed);
+    }
+
+    /// Drives `future` until it is ready; `None` when the connection is to end before.
+    pub async fn obeyed<T>(&self, future: impl Future<Output = T>) -> Option<T> {
+        let mut future = std::pin::pin!(future);
+        std::future::poll_fn(|cx| {
+            self.listen(cx);
+            match self.order.load(Ordering::Relaxed) {
+                END => Poll::Ready(None),
+                _ => future.as_mut().poll(cx).map(Some),
+            }
+        })
+        .await
+    }
+
+    pub(super) fn listen(&self, cx: &Context<'_>) {
+        let mut waker = self.waker.lock();
+        if waker.as_ref().is_none_or(|w| !w.will_wake(cx.waker())) {
+            *waker = Some(cx.waker().clone());
+        }
+    }
+
+    pub(super) fn moved(&self) {
+        self.since.store(self.sweeps.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
+
+    pub(super) fn bytes_read(&self) {
+        if self.is_http2.load(Ordering::Relaxed) {
+            return;
+        }
+        // The time of a head counts from its first byte.
+        if self.open.load(Ordering::Relaxed) > 0 || !self.in_head.swap(true, Ordering::Relaxed) {
+            self.moved();
+        }
+    }
+
+    pub(super) fn bytes_written(&self) {
+        if self.open.load(Ordering::Relaxed) > 0 && !self.is_http2.load(Ordering::Relaxed) {
+            self.moved();
+        }
+    }
+
+    /// What the connection is to be told at `sweep`, if it is late.
+    pub(super) fn due(&self, sweep: u32) -> Option<u8> {
+        let order = self.order.load(Ordering::Relaxed);
+        let is_http2 = self.is_http2.load(Ordering::Relaxed);
+        let is_idle = self.open.load(Ordering::Relaxed) == 0;
+        let allowed = match (is_idle, self.is_in_head()) {
+            (true, true) => self.allowed.head,
+            (true, false) if order == DRAIN && !is_http2 => self.allowed.idle.min(FINISH_MAX),
+            (true, false) => self.allowed.idle,
+            (false, _) if self.ours.load(Ordering::Relaxed) > 0 => return None,
+            (false, _) => self.allowed.idle,
+        };
+        let passed = SWEEP_EVERY.saturating_mul(sweep.wrapping_sub(self.since.load(Ordering::Relaxed)));
+        if passed <= allowed {
+            None
+        } else if is_http2 && is_idle && order == RUN {
+            // The peer is told, so that it does not send a request into a connection that ends.
+            Some(DRAIN)
+        } else {
+            Some(END)
+        }
+    }
+
+    pub(super) fn command(&self, order: u8) {
+        if self.order.fetch_max(order, Ordering::Relaxed) < order {
+            if self.open.load(Ordering::Relaxed) == 0 && !self.is_in_head() {
+                self.moved();
+            }
+            if let Some(waker) = self.waker.lock().as_ref() {
+                waker.wake_by_ref();
+            }
+        }
+    }
+}
+
+/// A request on its connection's clock, from its head to the end of its answer, and whom it waits for.
+#[derive(Debug)]
+pub struct Turn {
+    clock: Arc<ConnectionClock>,
+    is_ours: bool,
+}
+
+impl Turn {
+    /// Notes that the head of a request is complete: it is for us to move.
+    pub fn begin(clock: &Arc<ConnectionClock>) -> Self {
+        clock.in_head.store(false, Ordering::Relaxed);
+        clock.open.fetch_add(1, Ordering::Relaxed);
+        clock.ours.fetch_add(1, Ordering::Relaxed);
+        clock.moved();
+        Turn { clock: Arc::clone(clock), is_ours: true }
+    }
+
+    /// It is for us to move, or for the upstream.
+    pub fn is_ours(&mut self) {
+        if !self.is_ours {
+            self.is_ours = true;
+            self.clock.ours.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// It is for the client to move.
+    pub fn is_clients(&mut self) {
+        if self.is_ours {
+            self.is_ours = false;
+            self.clock.ours.fetch_sub(1, Ordering::Relaxed);
+        }
+        self.clock.moved();
+    }
+
+    /// The connection's clock.
+    pub fn clock(&self) -> &Arc<ConnectionClock> {
+        &self.clock
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if self.is_ours {
+            self.clock.ours.fetch_sub(1, Ordering::Relaxed);
+        }
+        self.clock.open.fetch_sub(1, Ordering::Relaxed);
+        self.clock.moved();
+    }
+}

@@ -1,0 +1,79 @@
+use super::*;
+
+fn connections() -> (Arc<Connections>, Allowed) {
+    let second = Duration::from_secs(1);
+    (Arc::default(), Allowed { head: second, idle: 2 * second })
+}
+
+fn sweeps(c: &Connections, n: usize) {
+    (0..n).for_each(|_| c.sweep());
+}
+
+fn order(r: &Registered) -> u8 {
+    r.clock.order.load(Ordering::Relaxed)
+}
+
+#[test]
+fn the_head_has_an_absolute_deadline() {
+    let (c, allowed) = connections();
+    let r = c.register(0, allowed);
+    for _ in 0..5 {
+        r.clock.bytes_read();
+        assert_eq!(order(&r), RUN);
+        c.sweep();
+    }
+    assert_eq!(order(&r), END, "a byte now and then does not keep a head alive");
+}
+
+#[test]
+fn whoever_is_waited_for_decides() {
+    let (c, allowed) = connections();
+    let (idle, ours, clients) = (c.register(0, allowed), c.register(0, allowed), c.register(0, allowed));
+    let _ours = Turn::begin(&ours.clock);
+    let mut turn = Turn::begin(&clients.clock);
+    turn.is_clients();
+    sweeps(&c, 8);
+    clients.clock.bytes_written();
+    sweeps(&c, 8);
+    assert_eq!([&idle, &ours, &clients].map(order), [END, RUN, RUN]);
+    sweeps(&c, 1);
+    assert_eq!([&ours, &clients].map(order), [RUN, END], "the upstream's time is not the client's");
+}
+
+#[test]
+fn pings_keep_no_connection() {
+    let (c, allowed) = connections();
+    let r = c.register(0, allowed);
+    r.clock.speaks_http2();
+    drop(Turn::begin(&r.clock));
+    for _ in 0..9 {
+        c.sweep();
+        r.clock.bytes_read();
+        r.clock.bytes_written();
+    }
+    assert_eq!(order(&r), DRAIN, "first the peer is told");
+    sweeps(&c, 9);
+    assert_eq!(order(&r), END);
+}
+
+#[test]
+fn nobody_waits_long_for_a_silent_client_at_the_end() {
+    let (c, allowed) = connections();
+    let (silent, begun) = (c.register(1, allowed), c.register(2, allowed));
+    begun.clock.bytes_read();
+    c.drain_listener(1);
+    assert_eq!([&silent, &begun].map(order), [DRAIN, RUN]);
+    c.drain();
+    sweeps(&c, 3);
+    assert_eq!([&silent, &begun].map(order), [END, DRAIN]);
+}
+
+#[test]
+fn places_are_used_again() {
+    let (c, allowed) = connections();
+    drop(c.register(0, allowed));
+    let _kept = c.register(0, allowed);
+    assert_eq!((c.len(), c.open.lock().all.len()), (1, 1));
+    c.drain();
+    assert!(c.register(0, allowed).clock.is_draining(), "late comers are drained too");
+}
