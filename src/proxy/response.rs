@@ -54,7 +54,7 @@ impl Default for Told {
 /// `Argus-Key-Expires` for a key that ends within thirty days.
 pub fn expiry_notice(expires_at: Option<Timestamp>, now: Now) -> Option<HeaderValue> {
     let end = expires_at.filter(|end| end.duration_since(now.wall) <= EXPIRY_NOTICE)?;
-    let date = httpdate::HttpDate::from(std::time::SystemTime::try_from(end).ok()?);
+    let date = httpdate::HttpDate::from(std::time::SystemTime::from(end));
     HeaderValue::try_from(date.to_string()).ok()
 }
 
