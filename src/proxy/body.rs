@@ -39,6 +39,7 @@ pub struct BodyProgress {
     /// Bytes received.
     pub bytes: Arc<AtomicU64>,
     ended: AtomicBool,
+    awaited: AtomicBool,
     too_large: AtomicBool,
     broken: AtomicBool,
 }
@@ -47,6 +48,11 @@ impl BodyProgress {
     /// Whether all of it was passed on.
     pub fn is_ended(&self) -> bool {
         self.ended.load(Ordering::Relaxed)
+    }
+
+    /// Whether the upstream could take more than the client has sent.
+    pub fn is_awaited(&self) -> bool {
+        self.awaited.load(Ordering::Relaxed)
     }
 
     /// Whether the bound was passed.
@@ -82,7 +88,9 @@ impl Body for RequestBody {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let RequestBody::Stream { incoming, progress, max } = self.get_mut() else { return Poll::Ready(None) };
-        let polled = std::task::ready!(Pin::new(&mut *incoming).poll_frame(cx));
+        let polled = Pin::new(&mut *incoming).poll_frame(cx);
+        progress.awaited.store(polled.is_pending(), Ordering::Relaxed);
+        let polled = std::task::ready!(polled);
         if incoming.is_end_stream() {
             progress.ended.store(true, Ordering::Relaxed);
         }

@@ -15,6 +15,7 @@ use tokio_rustls::TlsAcceptor;
 use super::deadline::{Allowed, Clocked, ConnectionClock, Driven, Graceful, Registered};
 use super::listener::{ListenerState, Open};
 use super::request;
+use super::strict::Strict;
 use super::worker::Worker;
 use crate::admission::ClientFacts;
 
@@ -125,9 +126,14 @@ where
     let connection = http1::Builder::new()
         .max_buf_size(head_max)
         .header_read_timeout(None)
-        .serve_connection(TokioIo::new(io), service)
+        .serve_connection(TokioIo::new(Strict::new(io, Arc::clone(&clock))), service)
         .with_upgrades();
-    match Driven::new(Http1(connection), Arc::clone(&clock)).await {
+    let ended = Driven::new(Http1(connection), Arc::clone(&clock)).await;
+    if let Some(cause) = clock.malformed() {
+        worker.cell.malformed(cause);
+        return;
+    }
+    match ended {
         Some(Err(error)) if error.is_parse_too_large() => worker.cell.malformed("head_too_large"),
         Some(Err(error)) if error.is_parse() => worker.cell.malformed("head"),
         None if clock.is_in_head() => worker.cell.malformed("slow_head"),

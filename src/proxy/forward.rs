@@ -20,8 +20,9 @@ use super::upstream::{Group, Lease, UpstreamError, to_origin_form};
 use crate::admission::Admitted;
 use crate::config::{ApiKeyAuth, CredentialPlace};
 use crate::model::key_format;
-use crate::model::route::{Route, RouteAuth};
+use crate::model::route::{ByMethod, Route, RouteAuth};
 use crate::record::Ticket;
+use crate::record::redact::without_parameter;
 use crate::snapshot::identity::IdentityNames;
 
 /// What came of forwarding.
@@ -117,6 +118,9 @@ fn edit_headers(
     }
     let kept = edit_credentials(headers, &config.api_key, route.auth);
     headers::remove_forgeable(headers, &config.identity_prefix, &kept);
+    if matches!(route.scopes, Some(ByMethod::Each(_))) {
+        headers::remove_method_overrides(headers);
+    }
     if let Some(authority) = authority
         && let Ok(host) = authority.as_str().parse()
     {
@@ -195,7 +199,7 @@ fn edit_target(uri: Uri, route: &Route, auth: &ApiKeyAuth) -> Uri {
         let mut query = Some(query.to_owned());
         for place in &auth.from {
             if let (CredentialPlace::Query(name), Some(text)) = (place, &query) {
-                query = headers::without_parameter(text, name);
+                query = without_parameter(text, name);
             }
         }
         query
@@ -285,7 +289,8 @@ async fn within<T>(
             Err(_) => {
                 let bytes = progress.map_or(0, |p| p.bytes.load(Ordering::Relaxed));
                 if bytes == seen {
-                    return Err(Refused::UpstreamTimeout);
+                    let is_clients = progress.is_some_and(BodyProgress::is_awaited);
+                    return Err(if is_clients { Refused::ClientTooSlow } else { Refused::UpstreamTimeout });
                 }
                 seen = bytes;
             }

@@ -15,6 +15,7 @@ pub mod normalize;
 pub mod rejection;
 pub mod request;
 pub mod response;
+pub mod strict;
 pub mod tls;
 pub mod upgrade;
 pub mod upstream;

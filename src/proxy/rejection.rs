@@ -32,6 +32,8 @@ pub enum Refused {
     Upgrade(StatusCode, &'static str),
     /// The client stopped in the middle of its body.
     ClientBrokeOff,
+    /// The client took too long over its body.
+    ClientTooSlow,
     /// No connection.
     UpstreamUnreachable,
     /// The upstream's answer was not HTTP, or broke off.
@@ -144,6 +146,10 @@ fn problem(refused: Refused) -> Problem {
         }
         Refused::ClientBrokeOff => {
             Problem { close: true, ..plain(Reason::MalformedRequest, "The request's body broke off.") }
+        }
+        Refused::ClientTooSlow => {
+            let detail = "The request's body did not come in time. Send it without long pauses.";
+            Problem { close: true, ..plain(Reason::RequestTimeout, detail) }
         }
         Refused::UpstreamUnreachable => {
             plain(Reason::UpstreamUnreachable, "The API behind this gateway cannot be reached. Try again later.")

@@ -106,6 +106,7 @@ pub fn switch(
     response::tell(&mut headers, arrival, told);
     ticket.status = StatusCode::SWITCHING_PROTOCOLS.as_u16();
     ticket.outcome = Outcome::Answering;
+    arrival.connection.clock.becomes_tunnel();
     tokio::spawn(splice(Arc::clone(&arrival.connection), client, upstream, lease, (ticket, turn)));
     let mut response = Response::new(ResponseBody::bare(Bytes::new()));
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;

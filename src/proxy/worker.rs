@@ -15,6 +15,7 @@ use super::deadline::{Connections, SWEEP_EVERY};
 use super::listener::{self, Served};
 use super::upstream::{Group, Prepared};
 use crate::admission::Engine;
+use crate::config::CredentialPlace;
 use crate::model::clock::Clock;
 use crate::record::access_log::LogStyle;
 use crate::record::{Recorder, WorkerCell};
@@ -200,6 +201,11 @@ fn build_view(shared: &Shared, snapshot: Arc<Snapshot>, before: &[Arc<Group>]) -
         (number, places.get(&active.route.upstream).copied().unwrap_or(usize::MAX))
     });
     let routes = routes.collect();
-    let style = Arc::new(LogStyle::new(snapshot.config.log.access.clone(), shared.log_salt));
+    let secret = |place: &CredentialPlace| match place {
+        CredentialPlace::Query(name) => Some(name.clone()),
+        _ => None,
+    };
+    let secrets = snapshot.config.api_key.from.iter().filter_map(secret).collect();
+    let style = Arc::new(LogStyle::new(snapshot.config.log.access.clone(), shared.log_salt, secrets));
     View { style, groups, routes, snapshot }
 }

@@ -8,6 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
+use super::redact::without_parameter;
 use super::ticket::Ticket;
 use crate::config::{AccessLog, AddressLog, QueryLog};
 
@@ -31,12 +32,14 @@ pub struct LogBuffer {
 pub struct LogStyle {
     access: Option<AccessLog>,
     salt: [u8; 16],
+    /// Query parameters in which keys may stand.
+    secrets: Vec<Box<str>>,
 }
 
 impl LogStyle {
-    /// A style with a salt of its own for hashed addresses.
-    pub fn new(access: Option<AccessLog>, salt: [u8; 16]) -> Self {
-        LogStyle { access, salt }
+    /// A style with a salt of its own for hashed addresses, that shows no query parameter of `secrets`.
+    pub fn new(access: Option<AccessLog>, salt: [u8; 16], secrets: Vec<Box<str>>) -> Self {
+        LogStyle { access, salt, secrets }
     }
 
     /// Names of the request headers a line holds besides.
@@ -173,8 +176,11 @@ impl Line<'_> {
             QueryLog::Drop => {}
             QueryLog::Redact => self.raw(",\"query\":\"[redacted]\""),
             QueryLog::Keep => {
+                // Whatever became of the request: one that was refused early may hold a key all the same.
+                let cut = |query: String, name: &Box<str>| without_parameter(&query, name).unwrap_or_default();
+                let shown = style.secrets.iter().fold(query.to_owned(), cut);
                 self.raw(",\"query\":");
-                if t.key_in_query { self.raw("\"[redacted]\"") } else { self.text(query.as_bytes()) }
+                self.text(shown.as_bytes());
             }
         }
     }

@@ -9,6 +9,7 @@ pub mod decisions;
 pub mod drain;
 pub mod exposition;
 pub mod labels;
+pub mod redact;
 pub mod request_id;
 pub mod ticket;
 pub mod usage;

@@ -10,6 +10,7 @@ use http::{HeaderName, HeaderValue, Method, Version};
 
 use super::access_log::{Ended, LogStyle};
 use super::cell::{Sample, WorkerCell, method_number};
+use super::redact::without_userinfo;
 pub use super::request_id::RequestId;
 use super::usage::LastCall;
 use crate::model::clock::Now;
@@ -214,11 +215,11 @@ impl Ticket {
     }
 
     pub(super) fn host(&self) -> &[u8] {
-        match (self.uri.authority(), &self.host) {
+        without_userinfo(match (self.uri.authority(), &self.host) {
             (Some(authority), _) => authority.as_str().as_bytes(),
             (None, Some(host)) => host.as_bytes(),
             (None, None) => b"",
-        }
+        })
     }
 
     pub(super) fn path(&self) -> &str {
@@ -337,7 +338,7 @@ mod tests {
         };
         let opening = Opening {
             cell,
-            style: &Arc::new(LogStyle::new(Some(access), [0; 16])),
+            style: &Arc::new(LogStyle::new(Some(access), [0; 16], Vec::new())),
             listener: &Arc::new(ListenerLabel { name: "public".into(), number: 0 }),
             now,
             request_id: RequestId::new(now, [7; 10]),

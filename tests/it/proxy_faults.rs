@@ -300,3 +300,27 @@ fn connections_that_were_made_are_served_when_the_listener_goes() {
     }
     assert_eq!(gateway.wait().code, Some(0));
 }
+
+#[test]
+fn whoever_stalls_is_named() {
+    let origin = Origin::start();
+    let toml = format!(
+        "[upstreams.o]\nservers = [\"{}\"]\nrequest_timeout = \"400ms\"\n{}",
+        origin.url(),
+        OPEN.replace("{origin}", "o")
+    );
+    let gateway = Setup::new(&toml).start();
+    let mut client = gateway.connect();
+    client.send("POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nonly this");
+    client.answer().refused(408, "request_timeout");
+    gateway.get("/delay/3000").send().refused(504, "upstream_timeout");
+}
+
+#[test]
+fn no_header_says_another_method() {
+    let origin = Origin::start();
+    let gateway = Gateway::start(&origin, &format!("{KEYED}scopes = {{ GET = \"a:read\", DELETE = \"a:write\" }}\n"));
+    let key = gateway.key(&["a", "--scope", "a:read"]);
+    gateway.get("/a").key(&key).header("X-HTTP-Method-Override", "DELETE").send().expect(200);
+    assert!(!origin.last().headers.has("x-http-method-override"));
+}

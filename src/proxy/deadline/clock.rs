@@ -1,8 +1,8 @@
 //! One connection's clock, and the requests on it.
 
 use std::future::Future;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -32,6 +32,10 @@ pub struct ConnectionClock {
     is_http2: AtomicBool,
     /// Whether the connection must not look as if it came to a good end.
     pub(super) unfinished: AtomicBool,
+    /// Whether other things than requests are spoken.
+    is_tunnel: AtomicBool,
+    /// What was wrong with the last request.
+    malformed: OnceLock<&'static str>,
     pub(super) order: AtomicU8,
     /// Sweep number at which the state began, or at which the client last moved.
     since: AtomicU32,
@@ -49,6 +53,8 @@ impl ConnectionClock {
             in_head: AtomicBool::new(false),
             is_http2: AtomicBool::new(false),
             unfinished: AtomicBool::new(false),
+            is_tunnel: AtomicBool::new(false),
+            malformed: OnceLock::new(),
             order: AtomicU8::new(RUN),
             since: AtomicU32::new(sweeps.load(Ordering::Relaxed)),
             sweeps,
@@ -67,6 +73,27 @@ impl ConnectionClock {
     pub fn is_ready(&self) {
         self.in_head.store(false, Ordering::Relaxed);
         self.moved();
+    }
+
+    /// Notes that what comes from now on are no requests.
+    pub fn becomes_tunnel(&self) {
+        self.is_tunnel.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether what comes are no requests.
+    pub fn is_tunnel(&self) -> bool {
+        self.is_tunnel.load(Ordering::Relaxed)
+    }
+
+    /// Notes that a request is refused for what it looks like.
+    pub fn set_malformed(&self, cause: &'static str) {
+        // The first cause counts: nothing is read after it.
+        let _ = self.malformed.set(cause);
+    }
+
+    /// Why a request was refused for what it looks like.
+    pub fn malformed(&self) -> Option<&'static str> {
+        self.malformed.get().copied()
     }
 
     /// Whether the connection is to take no further request.
