@@ -8,6 +8,7 @@ mod first_run;
 mod listeners;
 mod ops;
 mod periodic;
+mod process;
 mod readings;
 mod reload;
 mod socket_file;

@@ -188,7 +188,10 @@ async fn serve(
         clock: Arc::clone(&clock),
         started: started.wall.as_second(),
     };
-    serve_ops(&config, &health, Exposition::new(Arc::clone(&recorder), readings(exposition)), &shutdown).await?;
+    let since = started.wall.as_second();
+    let of_process = Arc::new(move || super::process::readings(since));
+    serve_ops(&config, &health, Exposition::new(Arc::clone(&recorder), readings(exposition), of_process), &shutdown)
+        .await?;
     let control = ProcessControl {
         reloader: Arc::clone(&reloader),
         current: Arc::clone(&current),

@@ -202,7 +202,10 @@ impl WorkerCell {
 
     /// Takes the log lines out.
     pub fn take_log(&self) -> LogBuffer {
-        std::mem::take(&mut self.gathered.lock().log)
+        let mut gathered = self.gathered.lock();
+        // About as much comes until the next time; a buffer that starts empty would be moved several times.
+        let next = LogBuffer { bytes: Vec::with_capacity(gathered.log.bytes.len()), dropped: 0 };
+        std::mem::replace(&mut gathered.log, next)
     }
 
     /// Takes the usage out.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use prometheus_client::collector::Collector;
+use prometheus_client::encoding::text;
 use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
@@ -15,7 +16,7 @@ use super::cell::{GATEWAY_BUCKETS_US, HTTP_BUCKETS_US, Histogram, METHODS, Recor
 /// A number read at scrape time, for what other parts know.
 #[derive(Debug, Clone)]
 pub struct Reading {
-    /// Name without the `argus_` in front, and without `_total` for counters.
+    /// Name without the `argus_` in front, unless it is the process's own, and without `_total` for counters.
     pub name: &'static str,
     /// One sentence.
     pub help: &'static str,
@@ -30,7 +31,8 @@ pub type Readings = Arc<dyn Fn() -> Vec<Reading> + Send + Sync>;
 
 /// Renders all metrics.
 pub struct Exposition {
-    registry: Registry,
+    argus: Registry,
+    process: Registry,
 }
 
 impl fmt::Debug for Exposition {
@@ -51,18 +53,22 @@ impl fmt::Debug for Gather {
 }
 
 impl Exposition {
-    /// Metrics of `recorder` and of `readings`.
-    pub fn new(recorder: Arc<Recorder>, readings: Readings) -> Self {
-        let mut registry = Registry::with_prefix("argus");
-        registry.register_collector(Box::new(Gather { recorder, readings }));
-        Exposition { registry }
+    /// Metrics of `recorder` and of `readings`, and those of the `process`, whose names are everybody's.
+    pub fn new(recorder: Arc<Recorder>, readings: Readings, process: Readings) -> Self {
+        let mut argus = Registry::with_prefix("argus");
+        argus.register_collector(Box::new(Gather { recorder, readings }));
+        let mut plain = Registry::default();
+        plain.register_collector(Box::new(Plain(process)));
+        Exposition { argus, process: plain }
     }
 
     /// The page in OpenMetrics 1.0.
     pub fn openmetrics(&self) -> String {
         let mut out = String::new();
         // Writing to a String cannot fail, and a metric that fails to encode is left out.
-        let _ = prometheus_client::encoding::text::encode(&mut out, &self.registry);
+        let _ = text::encode_registry(&mut out, &self.argus);
+        let _ = text::encode_registry(&mut out, &self.process);
+        let _ = text::encode_eof(&mut out);
         out
     }
 
@@ -98,17 +104,35 @@ impl Collector for Gather {
         };
         counts(&mut encoder, &totals, &names)?;
         histograms(&mut encoder, &totals, &names)?;
-        let mut gauges = self.own();
-        gauges.extend((self.readings)());
-        for reading in gauges {
-            let kind = if reading.counter { MetricType::Counter } else { MetricType::Gauge };
-            let mut family = encoder.encode_descriptor(reading.name, reading.help, None, kind)?;
-            for (labels, value) in &reading.values {
-                family.encode_family(labels)?.encode_number(reading.counter, *value)?;
-            }
-        }
-        Ok(())
+        let mut all = self.own();
+        all.extend((self.readings)());
+        encode_readings(&mut encoder, &all)
     }
+}
+
+struct Plain(Readings);
+
+impl fmt::Debug for Plain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Plain")
+    }
+}
+
+impl Collector for Plain {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        encode_readings(&mut encoder, &(self.0)())
+    }
+}
+
+fn encode_readings(encoder: &mut DescriptorEncoder<'_>, all: &[Reading]) -> fmt::Result {
+    for reading in all {
+        let kind = if reading.counter { MetricType::Counter } else { MetricType::Gauge };
+        let mut family = encoder.encode_descriptor(reading.name, reading.help, None, kind)?;
+        for (labels, value) in &reading.values {
+            family.encode_family(labels)?.encode_number(reading.counter, *value)?;
+        }
+    }
+    Ok(())
 }
 
 impl Gather {
@@ -265,7 +289,7 @@ mod tests {
             counter: false,
             values: vec![(vec![("store", "embedded".into())], 1.0)],
         };
-        Exposition::new(recorder, Arc::new(move || vec![up.clone()]))
+        Exposition::new(recorder, Arc::new(move || vec![up.clone()]), Arc::new(Vec::new))
     }
 
     #[test]
