@@ -96,6 +96,11 @@ impl Engine {
         Engine { keys, counter, geo, failures: limit::FailureGate::default() }
     }
 
+    /// Where a client is, looked up once for each.
+    pub fn place(&self, client: &ClientFacts) -> crate::geo::Place {
+        client.place(&self.geo)
+    }
+
     /// Decides about a request. Waits only for the store, and only for a key that is not in memory. May be dropped
     /// half-way: units are taken in the last step, all or none.
     pub async fn decide(&self, snapshot: &Arc<Snapshot>, head: &Head<'_>) -> Decision {

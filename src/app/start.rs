@@ -379,11 +379,8 @@ async fn watch_files(reloader: Arc<Reloader>, shutdown: CancellationToken) {
                 if changed.is_err() {
                     return;
                 }
+                watch.set(&files.borrow_and_update().clone());
             }
-        }
-        if files.has_changed().unwrap_or(false) {
-            let now = files.borrow_and_update().clone();
-            watch.set(&now);
         }
     }
 }

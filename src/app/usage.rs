@@ -40,7 +40,7 @@ impl UsageFlush {
             if pending.counts.len() < PENDING_MAX {
                 usage.drain_into(&self.recorder.routes, &mut pending);
             } else {
-                lost += 1;
+                lost += usage.calls();
             }
             self.recorder.usage_dropped.fetch_add(lost, Ordering::Relaxed);
         }

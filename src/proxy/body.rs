@@ -264,7 +264,7 @@ impl Body for ResponseBody {
             Source::Upstream { incoming, stall, .. } => match Pin::new(incoming).poll_frame(cx) {
                 Poll::Ready(frame) => {
                     stall.timer = None;
-                    Poll::Ready(frame.map(|f| f.map_err(BodyError::Broken)))
+                    Poll::Ready(frame.map(|f| f.map(without_forbidden_trailers).map_err(BodyError::Broken)))
                 }
                 Poll::Pending => {
                     let allowed = stall.allowed;

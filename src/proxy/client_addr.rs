@@ -11,6 +11,8 @@ const HOPS_MAX: usize = 64;
 
 /// `X-Forwarded-For`.
 pub const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+/// `X-Forwarded-Proto`.
+pub const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// Whether the word of `peer` is taken.
 pub fn is_trusted(clients: &Clients, peer: IpAddr) -> bool {
@@ -46,13 +48,35 @@ pub fn client_address(clients: &Clients, peer: IpAddr, headers: &HeaderMap) -> I
     client
 }
 
+/// Whether a trusted peer says that the client came over TLS, in the kind of field that is taken from it. The other kind
+/// may be the client's own.
+pub fn is_forwarded_over_tls(clients: &Clients, headers: &HeaderMap) -> bool {
+    match clients.address_from {
+        AddressFrom::XForwardedFor => {
+            let mut values = headers.get_all(X_FORWARDED_PROTO).iter().peekable();
+            values.peek().is_some() && values.all(|v| v.as_bytes().eq_ignore_ascii_case(b"https"))
+        }
+        AddressFrom::Forwarded => {
+            let last = headers.get_all(http::header::FORWARDED).iter().next_back().and_then(|v| v.to_str().ok());
+            let element = last.and_then(|v| v.rsplit(',').next());
+            element.and_then(|e| parameter(e, "proto")).is_some_and(|p| p.eq_ignore_ascii_case("https"))
+        }
+        AddressFrom::Peer => false,
+    }
+}
+
 /// The `for` parameter of one element of `Forwarded` (RFC 7239 section 4).
 fn forwarded_for(element: &str) -> Option<IpAddr> {
+    node(parameter(element, "for")?)
+}
+
+/// A parameter of one element of `Forwarded`, without quotes.
+fn parameter<'a>(element: &'a str, wanted: &str) -> Option<&'a str> {
     element.split(';').find_map(|pair| {
         let (name, value) = pair.trim().split_once('=')?;
         let value = value.trim();
         let value = value.strip_prefix('"').and_then(|v| v.strip_suffix('"')).unwrap_or(value);
-        name.trim().eq_ignore_ascii_case("for").then(|| node(value)).flatten()
+        name.trim().eq_ignore_ascii_case(wanted).then_some(value)
     })
 }
 
@@ -99,6 +123,19 @@ mod tests {
     fn a_stranger_is_not_believed() {
         check(AddressFrom::XForwardedFor, "203.0.113.1", &["10.9.9.9"], "203.0.113.1");
         check(AddressFrom::Peer, "10.0.0.1", &["203.0.113.9"], "10.0.0.1");
+    }
+
+    #[test]
+    fn only_the_field_that_is_trusted_says_https() {
+        let both = |x: &str, f: &str| -> HeaderMap {
+            let fields = [(X_FORWARDED_PROTO, x), (http::header::FORWARDED, f)];
+            fields.into_iter().map(|(n, v)| (n, v.parse().unwrap())).collect()
+        };
+        let says = |from, h: &HeaderMap| is_forwarded_over_tls(&clients(from), h);
+        let (x, f) = (both("https", "for=192.0.2.1;proto=http"), both("http", "for=a, for=192.0.2.1;Proto=\"https\""));
+        assert_eq!((says(AddressFrom::XForwardedFor, &x), says(AddressFrom::XForwardedFor, &f)), (true, false));
+        assert_eq!((says(AddressFrom::Forwarded, &x), says(AddressFrom::Forwarded, &f)), (false, true));
+        assert!(!says(AddressFrom::Peer, &x));
     }
 
     #[test]

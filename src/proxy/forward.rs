@@ -11,6 +11,7 @@ use hyper::body::Incoming;
 
 use super::ahead::Ahead;
 use super::body::{BodyProgress, RequestBody};
+use super::client_addr::is_forwarded_over_tls;
 use super::headers::{self, Origin, X_REQUEST_ID};
 use super::rejection::Refused;
 use super::request::Arrival;
@@ -18,7 +19,7 @@ use super::response;
 use super::upgrade::{self, Switch};
 use super::upstream::{Group, Lease, UpstreamError, to_origin_form};
 use crate::admission::Admitted;
-use crate::config::{ApiKeyAuth, CredentialPlace};
+use crate::config::{AddressFrom, ApiKeyAuth, CredentialPlace};
 use crate::model::key_format;
 use crate::model::route::{ByMethod, Route, RouteAuth};
 use crate::record::Ticket;
@@ -111,7 +112,11 @@ fn edit_headers(
 ) {
     let config = &arrival.view.snapshot.config;
     let route = &admitted.route().route;
+    let clients = &config.clients;
+    let is_told_in_forwarded = arrival.trusted && clients.address_from == AddressFrom::Forwarded;
+    let over_tls = is_told_in_forwarded && is_forwarded_over_tls(clients, headers);
     headers::remove_hop_by_hop(headers);
+    headers::keep_honest_trailers(headers, &config.identity_prefix, &config.api_key.from);
     headers::rebuild_for_upstream(headers);
     if version == http::Version::HTTP_2 {
         headers::join_cookies(headers);
@@ -131,9 +136,9 @@ fn edit_headers(
     let host = headers.get(http::header::HOST).cloned();
     let origin = Origin {
         peer: arrival.connection.peer,
-        trusted: arrival.trusted,
+        trusted: arrival.trusted && !is_told_in_forwarded,
         client: arrival.client.ip(),
-        tls: arrival.connection.tls.is_some(),
+        tls: arrival.connection.tls.is_some() || over_tls,
         host: host.as_ref(),
         port: arrival.connection.listener.address.port(),
         version,

@@ -9,10 +9,9 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::client_addr::X_FORWARDED_FOR;
+use super::client_addr::{X_FORWARDED_FOR, X_FORWARDED_PROTO};
+use crate::config::CredentialPlace;
 
-/// `X-Forwarded-Proto`.
-pub const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 /// `X-Forwarded-Host`.
 pub const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 /// `X-Forwarded-Port`.
@@ -95,19 +94,33 @@ pub fn remove_hop_by_hop(headers: &mut HeaderMap) {
         headers.remove(name);
     }
     if headers.contains_key(TRAILER) {
-        keep_allowed_trailers(headers);
+        keep_trailers(headers, allowed_in_trailers);
+    }
+}
+
+/// A request's trailers hold no credential and nothing that only Argus may say: what `Trailer` does not announce is not
+/// sent to the upstream.
+pub fn keep_honest_trailers(headers: &mut HeaderMap, identity_prefix: &str, credentials: &[CredentialPlace]) {
+    if headers.contains_key(TRAILER) {
+        let is_credential = |name: &HeaderName| {
+            credentials.iter().any(|place| matches!(place, CredentialPlace::Header(field) if field == name))
+        };
+        keep_trailers(headers, |name| {
+            let text = name.as_str();
+            !text.contains('_') && !folded_starts_with(text, identity_prefix) && !is_credential(name)
+        });
     }
 }
 
 /// `Trailer` announces to the next hop only what may pass.
-fn keep_allowed_trailers(headers: &mut HeaderMap) {
+fn keep_trailers(headers: &mut HeaderMap, may_pass: impl Fn(&HeaderName) -> bool) {
     let names: Vec<HeaderName> = headers
         .get_all(TRAILER)
         .iter()
         .filter_map(|v| v.to_str().ok())
         .flat_map(|v| v.split(','))
         .filter_map(|n| n.trim().parse().ok())
-        .filter(allowed_in_trailers)
+        .filter(may_pass)
         .collect();
     headers.remove(TRAILER);
     for name in names {
@@ -137,7 +150,7 @@ pub fn remove_forgeable(headers: &mut HeaderMap, identity_prefix: &str, keep: &[
 pub struct Origin<'a> {
     /// The connection's peer.
     pub peer: IpAddr,
-    /// Whether the peer's word is taken.
+    /// Whether the peer's word in these fields is taken.
     pub trusted: bool,
     /// The client's address.
     pub client: IpAddr,
@@ -166,7 +179,13 @@ pub fn set_forwarding(headers: &mut HeaderMap, origin: &Origin<'_>) {
         }
         headers.entry(X_FORWARDED_PORT).or_insert_with(|| origin.port.into());
     } else {
-        headers.insert(X_FORWARDED_FOR, peer);
+        // They differ where the client was told in another field that is trusted.
+        let chain = if origin.client == origin.peer {
+            peer
+        } else {
+            joined(address(origin.client).as_bytes(), peer.as_bytes())
+        };
+        headers.insert(X_FORWARDED_FOR, chain);
         headers.insert(X_FORWARDED_PROTO, scheme(origin.tls));
         match origin.host {
             Some(host) => headers.insert(X_FORWARDED_HOST, host.clone()),
@@ -290,6 +309,14 @@ mod tests {
     }
 
     #[test]
+    fn trailers_say_it_neither() {
+        let mut h = map(&[("trailer", "x-sum, ACME_Subject, acme-plan, x-token, x_y")]);
+        let places = [CredentialPlace::Header(HeaderName::from_static("x-token"))];
+        keep_honest_trailers(&mut h, "acme-", &places);
+        assert_eq!(h.get_all("trailer").iter().collect::<Vec<_>>(), ["x-sum"]);
+    }
+
+    #[test]
     fn nobody_else_says_who_it_is() {
         let mut h = map(&[
             ("Argus-Subject", "root"),
@@ -309,7 +336,7 @@ mod tests {
         let origin = Origin {
             peer: "10.0.0.1".parse().unwrap(),
             trusted: false,
-            client: "203.0.113.9".parse().unwrap(),
+            client: "10.0.0.1".parse().unwrap(),
             tls: false,
             host: Some(&host),
             port: 8080,
@@ -330,6 +357,10 @@ mod tests {
             (&HeaderValue::from_static("http"), &host, &HeaderValue::from_static("1.1 argus"))
         );
         assert!(!h.contains_key("forwarded"));
+        let origin = Origin { client: "203.0.113.9".parse().unwrap(), ..origin };
+        let mut h = map(&sent);
+        set_forwarding(&mut h, &origin);
+        assert_eq!(h["x-forwarded-for"], "203.0.113.9, 10.0.0.1", "the client as a trusted field tells it");
         let mut h = map(&sent);
         set_forwarding(&mut h, &Origin { trusted: true, ..origin });
         assert_eq!(h["x-forwarded-for"], "6.6.6.6, 10.0.0.1");

@@ -39,6 +39,10 @@ pub fn host<B>(request: &Request<B>) -> Result<Cow<'_, str>, Malformed> {
         },
         None => None,
     };
+    if let Some(field) = field.filter(|f| !f.is_empty() && request.uri().authority().is_some()) {
+        // It is not the one that counts, and must be well formed all the same.
+        bare_host(field)?;
+    }
     let authority = match (request.uri().authority(), field) {
         (Some(authority), Some(field)) if request.version() == Version::HTTP_2 => {
             if bare_host(authority.as_str())? != bare_host(field)? {
@@ -46,12 +50,31 @@ pub fn host<B>(request: &Request<B>) -> Result<Cow<'_, str>, Malformed> {
             }
             authority.as_str()
         }
+        (Some(_), None) if request.version() == Version::HTTP_11 => {
+            return Err(malformed("no_host", "The request has no Host field."));
+        }
         (Some(authority), _) => authority.as_str(),
         (None, Some(field)) => field,
         (None, None) if request.version() == Version::HTTP_10 => "",
         (None, None) => return Err(malformed("no_host", "The request has no Host field.")),
     };
     if authority.is_empty() { Ok(Cow::Borrowed("")) } else { bare_host(authority) }
+}
+
+/// An HTTP/1 target that names a scheme names the one that is spoken here.
+///
+/// # Errors
+/// When it names another.
+pub fn scheme<B>(request: &Request<B>, is_tls: bool, came_over_tls: bool) -> Result<(), Malformed> {
+    if request.version() == Version::HTTP_2 {
+        return Ok(());
+    }
+    match request.uri().scheme_str() {
+        None => Ok(()),
+        Some("https") if came_over_tls => Ok(()),
+        Some("http") if !is_tls => Ok(()),
+        Some(_) => Err(malformed("scheme", "The target names a scheme that is not spoken here.")),
+    }
 }
 
 fn bare_host(authority: &str) -> Result<Cow<'_, str>, Malformed> {
@@ -275,6 +298,21 @@ mod tests {
         for bad in ["a b", "u@a", "a/b", "a:b", "[::1", "[::1]x", ":80"] {
             assert_eq!(of(&[bad]), Err("host"), "{bad}");
         }
+    }
+
+    #[test]
+    fn absolute_targets() {
+        let of = |target: &str, host: Option<&str>| {
+            let request = Request::get(target).version(Version::HTTP_11);
+            let request = host.into_iter().fold(request, |r, h| r.header("host", h)).body(()).unwrap();
+            let host = super::host(&request).map(|h| h.into_owned()).map_err(|m| m.cause);
+            (host, scheme(&request, false, false).is_ok(), scheme(&request, true, true).is_ok())
+        };
+        assert_eq!(of("http://a/x", Some("b")), (Ok("a".to_owned()), true, false));
+        assert_eq!(of("https://a/x", Some("b")), (Ok("a".to_owned()), false, true));
+        assert_eq!(of("ftp://a/x", Some("b")), (Ok("a".to_owned()), false, false));
+        assert_eq!(of("http://a/x", Some("u@b")).0, Err("host"));
+        assert_eq!(of("http://a/x", None).0, Err("no_host"));
     }
 
     #[test]

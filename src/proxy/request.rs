@@ -7,11 +7,11 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 
 use super::body::ResponseBody;
-use super::client_addr::{client_address, is_trusted};
+use super::client_addr::{client_address, is_forwarded_over_tls, is_trusted};
 use super::connection::ConnectionFacts;
 use super::deadline::Turn;
 use super::forward::{self, Answer};
-use super::headers::{X_FORWARDED_PROTO, X_REQUEST_ID};
+use super::headers::X_REQUEST_ID;
 use super::rejection::{self, Refused};
 use super::response::{self, Told};
 use super::worker::View;
@@ -94,6 +94,9 @@ async fn exchange(
     normalize::check(&request)?;
     let host = normalize::host(&request)?;
     let settings = &arrival.connection.listener.settings;
+    let is_tls = arrival.connection.tls.is_some();
+    let secure = is_tls || (arrival.trusted && is_forwarded_over_tls(&config.clients, request.headers()));
+    normalize::scheme(&request, is_tls, secure)?;
     if let Some(max) = settings.limits.max_body_size
         && content_length(&request).is_some_and(|n| n > max)
     {
@@ -106,12 +109,13 @@ async fn exchange(
         query: request.uri().query(),
         headers: request.headers(),
         client: &arrival.client,
-        secure: arrival.connection.tls.is_some() || (arrival.trusted && forwarded_over_tls(&request)),
+        secure,
         insecure: settings.insecure_requests,
         now: arrival.now,
     };
     let begun = std::time::Instant::now();
-    let decision = arrival.connection.worker.shared.engine.decide(&arrival.view.snapshot, &head).await;
+    let engine = &arrival.connection.worker.shared.engine;
+    let decision = engine.decide(&arrival.view.snapshot, &head).await;
     ticket.decided(decision.source.as_str(), begun);
     if let Some(route) = &decision.route {
         ticket.route = Some((route.route.name.clone(), arrival.view.route_number(route.index)));
@@ -122,9 +126,10 @@ async fn exchange(
             Some(Caller { key: Arc::clone(&access.key), owner: access.owner.clone(), plan: access.plan.name.clone() });
         told.expires = response::expiry_notice(access.key.expires_at, arrival.now);
     }
-    ticket.country = arrival.client.known_place().and_then(|p| p.country);
+    ticket.country = engine.place(&arrival.client).country;
     ticket.key_in_query = decision.key_in_query;
-    ticket.cost = decision.cost;
+    // Who is refused pays nothing.
+    ticket.cost = if decision.outcome.is_ok() { decision.cost } else { 0 };
     told.key_in_query = decision.key_in_query;
     told.families = config.ratelimit_headers;
     for (bound, state) in decision.limits.iter() {
@@ -138,8 +143,4 @@ async fn exchange(
 
 fn content_length(request: &Request<Incoming>) -> Option<u64> {
     request.headers().get(http::header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
-}
-
-fn forwarded_over_tls(request: &Request<Incoming>) -> bool {
-    request.headers().get(X_FORWARDED_PROTO).is_some_and(|v| v.as_bytes().eq_ignore_ascii_case(b"https"))
 }

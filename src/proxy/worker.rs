@@ -119,7 +119,7 @@ impl Worker {
         if let Some(number) = limits.get(&bound.identity) {
             return *number;
         }
-        let number = self.shared.recorder.limits.number(bound.limit.name.as_str());
+        let number = self.shared.recorder.limits.number(bound.label.as_str());
         if limits.len() < LIMITS_REMEMBERED_MAX {
             limits.insert(bound.identity, number);
         }

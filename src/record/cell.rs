@@ -19,7 +19,7 @@ pub const HTTP_BUCKETS_US: [u64; 14] = [
 ];
 /// Buckets of what Argus itself adds, in microseconds.
 pub const GATEWAY_BUCKETS_US: [u64; 10] = [50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 100_000];
-/// Distinct series a worker counts between two scrapes at most; further ones are not counted.
+/// Distinct series of one kind that a worker counts at most; those that come later are not counted.
 const SERIES_MAX: usize = 100_000;
 
 /// A histogram with fixed buckets; the last count is of what lies beyond them.
@@ -120,11 +120,24 @@ pub struct Totals {
     pub malformed: BTreeMap<&'static str, u64>,
 }
 
+/// Counts one more of `key`, if it is known or there is room.
+fn bump<K: Eq + std::hash::Hash>(counts: &mut AHashMap<K, u64>, key: K) {
+    let has_room = counts.len() < SERIES_MAX;
+    match counts.get_mut(&key) {
+        Some(n) => *n += 1,
+        None if has_room => {
+            counts.insert(key, 1);
+        }
+        None => {}
+    }
+}
+
 impl Totals {
     fn count(&mut self, s: &Sample) {
-        if self.requests.len() < SERIES_MAX {
-            *self.requests.entry((s.listener, s.route, s.method, s.status)).or_default() += 1;
-            *self.decisions.entry((s.route, s.reason)).or_default() += 1;
+        bump(&mut self.requests, (s.listener, s.route, s.method, s.status));
+        // Whoever hung up before anything was decided was neither admitted nor refused.
+        if s.decision.is_some() || s.reason.is_some() {
+            bump(&mut self.decisions, (s.route, s.reason));
         }
         self.durations.entry(s.route).or_default().observe(&HTTP_BUCKETS_US, s.total_us);
         self.gateway.entry(s.route).or_default().observe(&GATEWAY_BUCKETS_US, s.gateway_us);
@@ -301,6 +314,14 @@ mod tests {
             (2, 2, 2)
         );
         assert_eq!((totals.bytes_in, totals.bytes_out), (2, 4));
+    }
+
+    #[test]
+    fn what_is_counted_goes_on_being_counted_when_there_is_no_room() {
+        let mut counts: AHashMap<usize, u64> = (0..SERIES_MAX).map(|n| (n, 1)).collect();
+        bump(&mut counts, 7);
+        bump(&mut counts, SERIES_MAX);
+        assert_eq!((counts[&7], counts.len()), (2, SERIES_MAX));
     }
 
     #[test]

@@ -82,7 +82,8 @@ fn render(marked: &[u8], pretty: Option<fn(&str) -> String>, out: &mut Vec<u8>) 
 /// A line for people: time, status, method and path, key, address, country, reason.
 pub fn pretty(json: &str) -> String {
     let Ok(line) = serde_json::from_str::<serde_json::Value>(json) else { return json.to_owned() };
-    let text = |name: &str| line[name].as_str().unwrap_or("").to_owned();
+    // Terminals act on control characters, and some of these texts are a caller's.
+    let text = |name: &str| line[name].as_str().unwrap_or("").replace(char::is_control, "\u{fffd}");
     let time = text("ts").get(11..19).unwrap_or("").to_owned();
     let or_dash = |t: String| if t.is_empty() { "-".to_owned() } else { t };
     format!(
@@ -116,5 +117,7 @@ mod tests {
         let json = r#"{"ts":"2026-09-21T14:02:11.123Z","status":403,"method":"POST","path":"/v1/invoices","key":"partner-eu","client_ip":"203.0.113.9","country":"DE","code":"insufficient_scope"}"#;
         assert_eq!(pretty(json), "14:02:11  403  POST /v1/invoices  partner-eu  203.0.113.9 DE  insufficient_scope");
         assert_eq!(pretty("no json"), "no json");
+        let forged = pretty(r#"{"path":"/a\u001b[31m\u009b\u007f\n"}"#);
+        assert!(!forged.contains(char::is_control), "{forged:?}");
     }
 }

@@ -41,11 +41,12 @@ pub struct UsageCell {
 impl UsageCell {
     /// Counts one call.
     pub fn count(&mut self, key: Option<KeyId>, reason: Option<Reason>, call: LastCall, cost: u64, bytes: (u64, u64)) {
-        if self.counts.len() >= USAGE_ENTRIES_MAX {
+        let which = (key, call.route, reason);
+        if self.counts.len() >= USAGE_ENTRIES_MAX && !self.counts.contains_key(&which) {
             self.dropped += 1;
             return;
         }
-        let counts = self.counts.entry((key, call.route, reason)).or_default();
+        let counts = self.counts.entry(which).or_default();
         counts.requests += 1;
         counts.cost = counts.cost.saturating_add(cost);
         counts.bytes_in = counts.bytes_in.saturating_add(bytes.0);
@@ -58,6 +59,11 @@ impl UsageCell {
     /// Whether nothing was counted.
     pub fn is_empty(&self) -> bool {
         self.counts.is_empty()
+    }
+
+    /// How many calls were counted.
+    pub fn calls(&self) -> u64 {
+        self.counts.values().map(|c| c.requests).sum()
     }
 
     /// Adds the cell to `batch`, with names for numbers.

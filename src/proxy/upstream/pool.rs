@@ -68,10 +68,27 @@ impl Drop for Connection {
 /// A connection in use by one request.
 #[derive(Debug)]
 pub struct Lease {
-    connection: Option<Connection>,
+    connection: Connection,
     /// Whether it has carried a request before.
     pub is_reused: bool,
-    server: Arc<Server>,
+    server: InFlight,
+}
+
+/// A request in flight at a server, counted while it lives.
+#[derive(Debug)]
+struct InFlight(Arc<Server>);
+
+impl InFlight {
+    fn at(server: &Arc<Server>) -> Self {
+        server.in_flight.fetch_add(1, Ordering::Relaxed);
+        InFlight(Arc::clone(server))
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Server {
@@ -117,8 +134,7 @@ impl Server {
             let mut idle = self.take_idle(now, age_max)?;
             // It fails at once if the peer is gone.
             if is_ready(&mut idle.connection.sender).await {
-                self.in_flight.fetch_add(1, Ordering::Relaxed);
-                return Some(Lease { connection: Some(idle.connection), is_reused: true, server: Arc::clone(self) });
+                return Some(Lease { connection: idle.connection, is_reused: true, server: InFlight::at(self) });
             }
         }
     }
@@ -158,9 +174,8 @@ impl Server {
             }
         };
         counted.keep();
-        self.in_flight.fetch_add(1, Ordering::Relaxed);
         let connection = Connection { sender, open: Arc::clone(&self.connections) };
-        Ok(Lease { connection: Some(connection), is_reused: false, server: Arc::clone(self) })
+        Ok(Lease { connection, is_reused: false, server: InFlight::at(self) })
     }
 }
 
@@ -192,7 +207,7 @@ impl Drop for Counted<'_> {
 impl Lease {
     /// Where the request goes.
     pub fn url(&self) -> &ServerUrl {
-        &self.server.url
+        &self.server.0.url
     }
 
     /// Sends the request. On failure the request comes back if not a byte of it was written.
@@ -203,29 +218,19 @@ impl Lease {
         &mut self,
         request: Request<RequestBody>,
     ) -> Result<Response<Incoming>, TrySendError<Request<RequestBody>>> {
-        match &mut self.connection {
-            Some(connection) => connection.sender.try_send_request(request).await,
-            // A lease has its connection until it is given back, which consumes it.
-            None => unreachable!("a lease without a connection"),
-        }
+        self.connection.sender.try_send_request(request).await
     }
 
     /// Keeps the connection for the next request, if it is still good.
-    pub fn give_back(mut self) {
-        let Some(connection) = self.connection.take() else { return };
+    pub fn give_back(self) {
+        let Lease { connection, server, .. } = self;
         if connection.sender.is_closed() {
             return;
         }
-        let mut idle = self.server.idle.lock();
+        let mut idle = server.0.idle.lock();
         if idle.len() < IDLE_MAX {
             idle.push_back(Idle { connection, since: Instant::now() });
         }
-    }
-}
-
-impl Drop for Lease {
-    fn drop(&mut self) {
-        self.server.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
