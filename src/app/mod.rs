@@ -6,6 +6,7 @@ mod clock;
 mod control;
 mod first_run;
 mod listeners;
+mod open_files;
 mod ops;
 mod periodic;
 mod process;

@@ -21,7 +21,7 @@ use super::readings::{ReloadCounts, Sources, readings};
 use super::reload::{self, Reloader, environment};
 use super::socket_file::SocketFile;
 use super::usage::UsageFlush;
-use super::{RunError, RunOptions, banner, first_run, stop, watch};
+use super::{RunError, RunOptions, banner, first_run, open_files, stop, watch};
 use crate::admin;
 use crate::admission::{Engine, EngineParts};
 use crate::config::{self, Config, LogFormat, Shown, Source};
@@ -73,6 +73,7 @@ pub fn run(options: RunOptions) -> Result<(), RunError> {
         hint: None,
         exit: super::EXIT_CONFIG,
     })?;
+    open_files::raise_limit();
     for problem in loaded.problems.iter() {
         tracing::warn!("{}", problem.message);
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body::Body;
 use hyper::body::Incoming;
@@ -234,13 +234,19 @@ fn edit_target(uri: Uri, route: &Route, auth: &ApiKeyAuth) -> Uri {
 /// section 9.2.2). However short a connection lay idle, some servers close it without saying so.
 async fn send(
     group: &Group,
-    request: Request<RequestBody>,
+    mut request: Request<RequestBody>,
     ticket: &mut Ticket,
     progress: Option<&BodyProgress>,
 ) -> Result<(Response<Incoming>, Lease), Refused> {
     let idempotent = is_idempotent(request.method());
     ticket.asking(&group.settings().name, group.number);
     let mut lease = group.lease(idempotent && progress.is_none()).await?;
+    if !request.headers().contains_key(HOST)
+        && let Ok(authority) = lease.url().authority().parse()
+    {
+        // HTTP/1.0 may do without; HTTP/1.1, which the upstream is asked in, may not.
+        request.headers_mut().insert(HOST, authority);
+    }
     let reused = lease.is_reused;
     let spare = (idempotent && progress.is_none() && reused).then(|| copy_head(&request));
     let limit = group.settings().request_timeout;

@@ -85,16 +85,24 @@ pub async fn accept(
     served: Arc<Served>,
     stop: CancellationToken,
 ) {
+    let mut is_failing = false;
     loop {
         let accepted = tokio::select! {
             accepted = socket.accept() => accepted,
             () = stop.cancelled() => break,
         };
         match accepted {
-            Ok((stream, peer)) => serve(&worker, served.load_full(), stream, peer),
+            Ok((stream, peer)) => {
+                is_failing = false;
+                serve(&worker, served.load_full(), stream, peer);
+            }
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
-                tracing::warn!(%error, listener = served.load().label.name, "cannot accept connections");
+                // Told once, not with every attempt.
+                if !is_failing {
+                    tracing::warn!(%error, listener = served.load().label.name, "cannot accept connections");
+                    is_failing = true;
+                }
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }

@@ -145,10 +145,9 @@ impl Scan {
                 }
                 Phase::Head(_) | Phase::Size | Phase::Trailers => {
                     let Some(end) = bytes[at..].iter().position(|b| *b == b'\n') else {
-                        return self.part_of_line(&bytes[at..]).or_else(|cause| {
+                        return self.part_of_line(&bytes[at..]).inspect_err(|_| {
                             self.stop();
                             bytes[at] = UNREADABLE;
-                            Err(cause)
                         });
                     };
                     if let Err(cause) = self.end_of_line(&bytes[at..=at + end]) {

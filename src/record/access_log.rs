@@ -177,8 +177,8 @@ impl Line<'_> {
             QueryLog::Redact => self.raw(",\"query\":\"[redacted]\""),
             QueryLog::Keep => {
                 // Whatever became of the request: one that was refused early may hold a key all the same.
-                let cut = |query: String, name: &Box<str>| without_parameter(&query, name).unwrap_or_default();
-                let shown = style.secrets.iter().fold(query.to_owned(), cut);
+                let names = style.secrets.iter();
+                let shown = names.fold(query.to_owned(), |q, name| without_parameter(&q, name).unwrap_or_default());
                 self.raw(",\"query\":");
                 self.text(shown.as_bytes());
             }

@@ -325,3 +325,36 @@ fn no_header_says_another_method() {
     gateway.get("/a").key(&key).header("X-HTTP-Method-Override", "DELETE").send().expect(200);
     assert!(!origin.last().headers.has("x-http-method-override"));
 }
+
+#[test]
+fn an_old_client_need_not_name_a_host() {
+    let origin = Origin::start();
+    let gateway = Gateway::start(&origin, OPEN);
+    let mut connection = gateway.connect();
+    connection.send("GET /a HTTP/1.0\r\n\r\n");
+    connection.answer().expect(200);
+    assert_eq!(origin.last().header("host"), origin.address().to_string());
+}
+
+#[test]
+fn connections_of_http_2_end_with_the_process() {
+    let origin = Origin::start();
+    let drain = "[ops]\naddress = \"{ops}\"\ndrain = { delay = \"0s\", grace = \"15s\" }\n";
+    let mut gateway = Gateway::start(&origin, &format!("{OPEN}{drain}"));
+    let mut h2 = super::support::h2::H2::open(gateway.at.traffic);
+    h2.get("/hello", &[]).expect(200);
+    let started = Instant::now();
+    gateway.signal("TERM");
+    assert_eq!(gateway.wait().code, Some(0));
+    assert!(started.elapsed() < Duration::from_secs(8), "{:?}", started.elapsed());
+}
+
+#[test]
+fn as_many_files_as_there_may_be() {
+    let origin = Origin::start();
+    let gateway = Gateway::start(&origin, OPEN);
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", gateway.pid())).unwrap();
+    let line = limits.lines().find(|l| l.starts_with("Max open files")).unwrap();
+    let mut numbers = line.split_whitespace().skip(3);
+    assert_eq!(numbers.next(), numbers.next(), "{line}");
+}
