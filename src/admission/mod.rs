@@ -1,6 +1,6 @@
 //! Admission: given the facts of a request, may it pass? One engine behind every door.
 //!
-//! The steps stand in [`Engine::steps`], in their order: transport, route, credential, key, environment, state,
+//! The steps stand in `Engine::steps`, in their order: transport, route, credential, key, environment, state,
 //! conditions, scopes, limits. The first that fails refuses. Before the key's secret is proven a refusal is vague on
 //! purpose; afterwards it is exact, as only the key's holder can see it. On a cache hit nothing waits.
 

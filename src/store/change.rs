@@ -72,7 +72,7 @@ pub struct Tombstone {
     pub by: String,
 }
 
-/// One change. `expect` is the version that was read; another version in the store is a [`StoreError::Conflict`].
+/// One change. `expect` is the version that was read; another version in the store is a [`StoreError::Conflict`](super::StoreError::Conflict).
 #[derive(Debug, Clone)]
 pub enum Change {
     /// A new key; its owner must exist. `max_per_owner` bounds the owner's keys that are neither revoked nor deleted.
@@ -107,7 +107,7 @@ pub enum Change {
         /// Version read.
         expect: u64,
     },
-    /// Removes an owner without keys; [`StoreError::InUse`] if it has any that are not deleted.
+    /// Removes an owner without keys; [`StoreError::InUse`](super::StoreError::InUse) if it has any that are not deleted.
     DeleteOwner {
         /// Which.
         id: OwnerId,
@@ -121,7 +121,7 @@ pub enum Change {
         /// Version read; `None` for a new one.
         expect: Option<u64>,
     },
-    /// Removes a role, plan or condition; [`StoreError::InUse`] if a key that is not deleted names it.
+    /// Removes a role, plan or condition; [`StoreError::InUse`](super::StoreError::InUse) if a key that is not deleted names it.
     DeleteDocument {
         /// What it is.
         kind: DocumentKind,
