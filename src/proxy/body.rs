@@ -1,6 +1,7 @@
 //! Bodies on their way through: streamed with back-pressure, counted, bounded, and never made to look complete when
 //! they are not.
 
+use std::error::Error;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -42,6 +43,7 @@ pub struct BodyProgress {
     awaited: AtomicBool,
     too_large: AtomicBool,
     broken: AtomicBool,
+    gone: AtomicBool,
 }
 
 impl BodyProgress {
@@ -60,7 +62,12 @@ impl BodyProgress {
         self.too_large.load(Ordering::Relaxed)
     }
 
-    /// Whether the client broke off.
+    /// Whether the client went away in the middle.
+    pub fn is_gone(&self) -> bool {
+        self.gone.load(Ordering::Relaxed)
+    }
+
+    /// Whether what the client sent is no body, or not all of it.
     pub fn is_broken(&self) -> bool {
         self.broken.load(Ordering::Relaxed)
     }
@@ -101,6 +108,7 @@ impl Body for RequestBody {
             }
             Some(Err(error)) => {
                 progress.broken.store(true, Ordering::Relaxed);
+                progress.gone.store(is_end(&error), Ordering::Relaxed);
                 Some(Err(BodyError::Broken(error)))
             }
             Some(Ok(frame)) => {
@@ -129,6 +137,15 @@ impl Body for RequestBody {
             RequestBody::Stream { incoming, .. } => incoming.size_hint(),
         }
     }
+}
+
+/// Whether a body broke off because its connection did, rather than for what it holds.
+fn is_end(error: &hyper::Error) -> bool {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    let io = error.source().and_then(|e| e.downcast_ref::<std::io::Error>());
+    let by_io =
+        io.is_some_and(|e| matches!(e.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof));
+    by_io || error.is_incomplete_message() || error.is_closed() || error.is_canceled()
 }
 
 fn without_forbidden_trailers(frame: Frame<Bytes>) -> Frame<Bytes> {

@@ -281,6 +281,7 @@ fn into_parts<B>(error: hyper::client::conn::TrySendError<Request<B>>) -> (hyper
 fn fault(progress: Option<&BodyProgress>) -> Refused {
     match progress {
         Some(p) if p.is_too_large() => Refused::BodyTooLarge(0),
+        Some(p) if p.is_gone() => Refused::ClientGone,
         Some(p) if p.is_broken() => Refused::ClientBrokeOff,
         _ => Refused::UpstreamInvalid,
     }

@@ -30,7 +30,9 @@ pub enum Refused {
     BodyTooLarge(u64),
     /// It asks for a protocol that is not served: why.
     Upgrade(StatusCode, &'static str),
-    /// The client stopped in the middle of its body.
+    /// The client went away in the middle of its body.
+    ClientGone,
+    /// The client's body is none.
     ClientBrokeOff,
     /// The client took too long over its body.
     ClientTooSlow,
@@ -70,9 +72,12 @@ pub fn refuse(
     told: &Told,
     (mut ticket, turn): (Box<Ticket>, Turn),
 ) -> Response<ResponseBody> {
-    if let Refused::Malformed(m) = &refused {
-        arrival.connection.worker.cell.malformed(m.cause);
+    match &refused {
+        Refused::Malformed(m) => arrival.connection.worker.cell.malformed(m.cause),
+        Refused::ClientBrokeOff => arrival.connection.worker.cell.malformed("body"),
+        _ => {}
     }
+    let is_gone = matches!(refused, Refused::ClientGone);
     let redirect = redirect(&refused, &ticket);
     let mut problem = problem(refused);
     let config = &arrival.view.snapshot.config;
@@ -85,10 +90,16 @@ pub fn refuse(
         problem.status = StatusCode::PERMANENT_REDIRECT;
         problem.headers.insert(LOCATION, location);
     }
-    ticket.status = problem.status.as_u16();
-    ticket.reason = Some(problem.reason);
-    ticket.outcome = Outcome::Answering;
-    let mut response = Response::new(ResponseBody::own(Bytes::from(body), ticket, turn));
+    let body = if is_gone {
+        // Nobody is there to read it: the account closes as one of a client that hung up.
+        ResponseBody::bare(Bytes::from(body))
+    } else {
+        ticket.status = problem.status.as_u16();
+        ticket.reason = Some(problem.reason);
+        ticket.outcome = Outcome::Answering;
+        ResponseBody::own(Bytes::from(body), ticket, turn)
+    };
+    let mut response = Response::new(body);
     *response.status_mut() = problem.status;
     let headers = response.headers_mut();
     *headers = problem.headers;
@@ -144,8 +155,8 @@ fn problem(refused: Refused) -> Problem {
             }
             problem
         }
-        Refused::ClientBrokeOff => {
-            Problem { close: true, ..plain(Reason::MalformedRequest, "The request's body broke off.") }
+        Refused::ClientGone | Refused::ClientBrokeOff => {
+            Problem { close: true, ..plain(Reason::MalformedRequest, "The request's body cannot be read to its end.") }
         }
         Refused::ClientTooSlow => {
             let detail = "The request's body did not come in time. Send it without long pauses.";

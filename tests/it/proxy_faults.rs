@@ -358,3 +358,18 @@ fn as_many_files_as_there_may_be() {
     let mut numbers = line.split_whitespace().skip(3);
     assert_eq!(numbers.next(), numbers.next(), "{line}");
 }
+
+#[test]
+fn a_client_that_goes_in_the_middle_of_its_body_has_hung_up() {
+    let origin = Origin::start();
+    let gateway = Gateway::start(&origin, OPEN);
+    let mut client = gateway.connect();
+    client.send("POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nonly this");
+    until("the body to be on its way", || (origin.body_bytes() > 0).then_some(()));
+    drop(client);
+    let line = until("its line", || gateway.lines("access").pop());
+    assert_eq!((line["outcome"].as_str(), line["status"].as_u64()), (Some("hung_up"), Some(499)), "{line}");
+    let mut client = gateway.connect();
+    client.send("POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nzz\r\n");
+    client.answer().refused(400, "malformed_request");
+}
