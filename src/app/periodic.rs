@@ -9,10 +9,12 @@ use tokio_util::sync::CancellationToken;
 use super::first_run::{forget_first_key, waiting_first_key};
 use super::ops::Health;
 use super::usage::UsageFlush;
+use crate::geo::{GeoDbs, GeoInfo};
 use crate::limits::KeptCounter;
 use crate::limits::embedded::EmbeddedCounters;
 use crate::model::audit::{Actor, AuditDraft, Target};
 use crate::model::clock::Clock;
+use crate::model::id::KeyId;
 use crate::snapshot::Current;
 use crate::store::{CounterRow, PurgeBefore, Store};
 
@@ -20,6 +22,8 @@ use crate::store::{CounterRow, PurgeBefore, Store};
 const FLUSH_EVERY: Duration = Duration::from_secs(5);
 /// How often the store is asked whether it answers.
 const PING_EVERY: Duration = Duration::from_secs(2);
+/// How often keys are counted, which takes a while if there are many.
+const COUNT_EVERY: Duration = Duration::from_secs(15);
 /// How often what is older than it may be is deleted.
 const PURGE_EVERY: Duration = Duration::from_secs(3_600);
 /// How long answers to idempotency keys are kept.
@@ -38,6 +42,8 @@ pub struct Periodic {
     pub usage: Arc<UsageFlush>,
     /// Counters.
     pub counters: Arc<EmbeddedCounters>,
+    /// Geo databases.
+    pub geo: Arc<GeoDbs>,
     /// Health.
     pub health: Arc<Health>,
     /// What is in force.
@@ -51,31 +57,62 @@ impl Periodic {
     pub async fn run(self: Arc<Self>, stop: CancellationToken) {
         let mut flush = tokio::time::interval(FLUSH_EVERY);
         let mut ping = tokio::time::interval(PING_EVERY);
+        let mut count = tokio::time::interval(COUNT_EVERY);
         let mut purge = tokio::time::interval(PURGE_EVERY);
-        for interval in [&mut flush, &mut ping, &mut purge] {
+        for interval in [&mut flush, &mut ping, &mut count, &mut purge] {
             interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         }
         flush.reset();
         let mut first_key = waiting_first_key(&self.current.load().config.store.dir);
+        let mut told_old = Vec::new();
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
-                _ = flush.tick() => self.flush().await,
+                _ = flush.tick() => {
+                    // Before it is stored: what is stored is not among what is pending any more.
+                    self.forget_if_used(&mut first_key);
+                    self.flush().await;
+                }
                 _ = ping.tick() => {
                     let answer = self.store.ping().await;
+                    self.health.store_answered(answer.as_ref().err(), self.clock.now().wall);
+                    self.forget_if_used(&mut first_key);
+                }
+                _ = count.tick() => {
                     if let Ok(keys) = self.store.key_count().await {
                         self.health.store_holds(keys);
                     }
-                    let now = self.clock.now().wall;
-                    self.health.store_answered(answer.as_ref().err(), now);
-                    if let Some(key) = first_key
-                        && !self.usage.pending(&[key], now).is_empty()
-                        && forget_first_key(&self.current.load().config.store.dir)
-                    {
-                        first_key = None;
-                    }
                 }
-                _ = purge.tick() => self.purge().await,
+                _ = purge.tick() => {
+                    self.tell_old_databases(&mut told_old);
+                    self.purge().await;
+                }
+            }
+        }
+    }
+
+    /// Removes the file of the first key once the key was used.
+    fn forget_if_used(&self, first_key: &mut Option<KeyId>) {
+        if let Some(key) = *first_key
+            && !self.usage.pending(&[key], self.clock.now().wall).is_empty()
+            && forget_first_key(&self.current.load().config.store.dir)
+        {
+            *first_key = None;
+        }
+    }
+
+    /// Warns of geo databases that are older than they may be, once of each.
+    fn tell_old_databases(&self, told: &mut Vec<GeoInfo>) {
+        let now = self.clock.now().wall;
+        let limit = self.current.load().config.geo.warn_if_older_than;
+        let Some(limit) = limit.and_then(|limit| SignedDuration::try_from(limit).ok()) else { return };
+        let in_use = self.geo.info();
+        told.retain(|old| in_use.contains(old));
+        for db in in_use.into_iter().filter(|db| now.duration_since(db.built_at) > limit) {
+            if !told.contains(&db) {
+                let (file, built_at) = (db.path.display(), db.built_at);
+                tracing::warn!(%file, %built_at, "the {} database is old; fetch a newer one", db.kind.as_str());
+                told.push(db);
             }
         }
     }

@@ -236,6 +236,7 @@ async fn serve(
         store,
         usage,
         counters,
+        geo,
         health: Arc::clone(&health),
         current: Arc::clone(&current),
         clock,

@@ -13,6 +13,10 @@ use crate::proxy::worker::Command;
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// Longest wait for the workers once they are told to end, which they do at their next turn.
 const WORKERS_END_MAX: Duration = Duration::from_secs(5);
+/// Longest wait for the store to take what was counted last.
+const FLUSH_END_MAX: Duration = Duration::from_secs(10);
+/// Longest wait for whoever reads the log to take the rest of it.
+const LOG_END_MAX: Duration = Duration::from_secs(2);
 /// How often it is looked whether a worker has died.
 const WORKERS_EVERY: Duration = Duration::from_secs(1);
 
@@ -90,10 +94,12 @@ async fn end(running: Running, ended: Ended) -> Result<(), RunError> {
     let joining = tokio::task::spawn_blocking(move || workers.into_iter().all(|w| w.join().is_ok()));
     let joined = matches!(tokio::time::timeout(WORKERS_END_MAX, joining).await, Ok(Ok(true)));
     // The workers are gone, so nothing is counted after this.
-    running.periodic.flush().await;
+    if tokio::time::timeout(FLUSH_END_MAX, running.periodic.flush()).await.is_err() {
+        tracing::error!("what was counted last could not be stored in time");
+    }
     let log = running.log;
-    // A thread that could not be waited for has nothing to give back.
-    let _ = tokio::task::spawn_blocking(move || log.stop()).await;
+    // A log that nobody reads any more must not hold up the end; what it holds is lost then.
+    let _ = tokio::time::timeout(LOG_END_MAX, tokio::task::spawn_blocking(move || log.stop())).await;
     match (ended, joined) {
         (Ended::Drained, true) => Ok(()),
         (Ended::CutShort, _) => Err(RunError { message: "stopped at once".into(), hint: None, exit: EXIT_INTERRUPTED }),

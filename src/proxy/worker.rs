@@ -17,6 +17,7 @@ use super::upstream::{Group, Prepared};
 use crate::admission::Engine;
 use crate::config::CredentialPlace;
 use crate::model::clock::Clock;
+use crate::model::id::Name;
 use crate::record::access_log::LogStyle;
 use crate::record::{Recorder, WorkerCell};
 use crate::snapshot::{BoundLimit, Current, Snapshot};
@@ -174,12 +175,15 @@ impl Worker {
 }
 
 fn build_view(shared: &Shared, snapshot: Arc<Snapshot>, before: &[Arc<Group>]) -> View {
-    let prepared = shared.upstreams.load();
+    let upstreams = shared.upstreams.load();
+    let prepared: HashMap<&Name, &Arc<Prepared>> = upstreams.iter().map(|p| (&p.settings.name, p)).collect();
+    let before: HashMap<&Name, &Arc<Group>> = before.iter().map(|g| (&g.settings().name, g)).collect();
     let mut groups = Vec::with_capacity(snapshot.config.upstreams.len());
     let mut places = HashMap::new();
     for settings in &snapshot.config.upstreams {
-        let group = match prepared.iter().find(|p| p.settings == *settings) {
-            Some(prepared) => match before.iter().find(|g| Arc::ptr_eq(&g.prepared, prepared)) {
+        let before = before.get(&settings.name);
+        let group = match prepared.get(&settings.name).filter(|p| p.settings == *settings) {
+            Some(prepared) => match before.filter(|g| Arc::ptr_eq(&g.prepared, prepared)) {
                 Some(kept) => Arc::clone(kept),
                 None => {
                     let number = shared.recorder.upstreams.number(settings.name.as_str());
@@ -187,7 +191,7 @@ fn build_view(shared: &Shared, snapshot: Arc<Snapshot>, before: &[Arc<Group>]) -
                 }
             },
             // Those of the next configuration are prepared already: this one's are still here.
-            None => match before.iter().find(|g| g.settings() == settings) {
+            None => match before.filter(|g| g.settings() == settings) {
                 Some(kept) => Arc::clone(kept),
                 None => continue,
             },

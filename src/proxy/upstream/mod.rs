@@ -4,6 +4,7 @@ mod balance;
 mod connect;
 mod pool;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Instant;
@@ -17,6 +18,7 @@ pub use connect::{ConnectError, UpstreamTlsError};
 pub use pool::{Lease, Server};
 
 use super::body::RequestBody;
+use crate::model::id::Name;
 use crate::model::upstream::{ServerUrl, Upstream};
 
 /// Servers of an upstream that are tried for one request before it is given up. Trying another is safe: a connection
@@ -55,9 +57,11 @@ impl Prepared {
 /// # Errors
 /// The first whose files cannot be used.
 pub fn prepare(upstreams: &[Upstream], before: &[Arc<Prepared>]) -> Result<Vec<Arc<Prepared>>, UpstreamTlsError> {
+    let before: HashMap<&Name, &Arc<Prepared>> = before.iter().map(|b| (&b.settings.name, b)).collect();
     let each = upstreams.iter().map(|settings| {
         let next = Prepared::read(settings)?;
-        Ok(before.iter().find(|b| b.is_same(&next)).cloned().unwrap_or_else(|| Arc::new(next)))
+        let kept = before.get(&settings.name).filter(|b| b.is_same(&next));
+        Ok(kept.map_or_else(|| Arc::new(next), |b| Arc::clone(b)))
     });
     each.collect()
 }
