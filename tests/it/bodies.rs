@@ -114,9 +114,14 @@ fn a_slow_reader_holds_the_origin_back() {
     // What the sockets on the way hold is filled once reading what came does not make the gateway grow any more.
     let mut piece = vec![0; 1 << 20];
     connection.stream().read_exact(&mut piece).unwrap();
-    std::thread::sleep(Duration::from_millis(300));
-    let grown = resident(gateway.pid()).saturating_sub(before);
-    assert!(grown < 16 << 20, "grew by {grown} bytes for a client that does not read");
+    let (mut last, mut still) = (0, 0);
+    until("the gateway to stand still", || {
+        let grown = resident(gateway.pid()).saturating_sub(before);
+        assert!(grown < 16 << 20, "grew by {grown} bytes for a client that does not read");
+        still = if grown == last { still + 1 } else { 0 };
+        last = grown;
+        (still == 10).then_some(())
+    });
 }
 
 #[test]
