@@ -153,6 +153,7 @@ fn route(index: usize) -> Arc<ActiveRoute> {
             limits: Vec::new(),
             strip_prefix: None,
             error_style: Default::default(),
+            rules: Default::default(),
             origin: Origin::none(),
             scopes_origin: Origin::none(),
             conditions_origin: Origin::none(),

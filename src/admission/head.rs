@@ -19,7 +19,7 @@ pub struct Head<'a> {
     pub method: &'a Method,
     /// Its host: lower-case, without port and trailing dot.
     pub host: &'a str,
-    /// Its path, as sent.
+    /// Its path, which can be read in one way only.
     pub path: &'a str,
     /// Its query, as sent, without the `?`.
     pub query: Option<&'a str>,

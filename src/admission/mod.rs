@@ -36,6 +36,7 @@ pub use crate::snapshot::Access;
 pub use explain::{Caller, ExplainInput, Explanation, Step, StepOutcome, Target, Verification};
 pub use head::{ClientFacts, Head};
 pub use report::LimitReport;
+pub use route::settle;
 pub use standing::Standing;
 pub use verdict::{Admitted, Decision, DecisionSource, Observed, Refusal};
 
@@ -137,10 +138,15 @@ impl Engine {
     ) -> (SoFar, Checked<()>) {
         let client = ClientFacts::new(input.ip, snapshot.config.clients.ipv6_prefix);
         let target = input.target.as_ref();
+        let path = match target.map(|t| settle(snapshot, (&t.method, &t.host, &input.headers), &t.path)) {
+            Some(Ok(path)) => path,
+            Some(Err(fault)) => return (SoFar::new(), Err(route::unclear(fault, watch))),
+            None => "/".into(),
+        };
         let head = Head {
             method: target.map_or(&Method::GET, |t| &t.method),
             host: target.map_or("", |t| &t.host),
-            path: target.map_or("/", |t| &t.path),
+            path: &path,
             query: target.and_then(|t| t.query.as_deref()),
             headers: &input.headers,
             client: &client,

@@ -1,13 +1,57 @@
 //! Which API is meant.
 
+use std::borrow::Cow;
 use std::sync::Arc;
+
+use http::{HeaderMap, Method};
 
 use super::explain::{Failure, Watch};
 use super::verdict::{Refusal, echo};
 use super::{Ask, Checked};
 use crate::model::reason::Reason;
-use crate::snapshot::ActiveRoute;
+use crate::model::request_path::{self, PathFault, Reading};
 use crate::snapshot::route_table::RouteMatch;
+use crate::snapshot::{ActiveRoute, Snapshot};
+
+/// The path that is decided about and forwarded: as sent, or without its dot segments where the route that takes the
+/// result says so. Nothing is looked up for a path that can be read in one way only, as nearly all can.
+///
+/// # Errors
+/// When the path could be read in several ways and the route does not take that.
+pub fn settle<'p>(
+    snapshot: &Snapshot,
+    (method, host, headers): (&Method, &str, &HeaderMap),
+    path: &'p str,
+) -> Result<Cow<'p, str>, PathFault> {
+    let find = |path: &str| match snapshot.table.find(host, path, method, headers) {
+        RouteMatch::Found(route) => Some(route),
+        RouteMatch::MethodNotAllowed(_) | RouteMatch::NotFound => None,
+    };
+    match request_path::read(path)? {
+        Reading::Plain => Ok(Cow::Borrowed(path)),
+        Reading::Dots(resolved) => match find(&resolved) {
+            Some(route) if route.route.rules.paths.resolves_dots => Ok(Cow::Owned(resolved)),
+            _ => Err(PathFault::DotSegment),
+        },
+        // A server that decodes it must not find itself where another route's demands hold.
+        Reading::EncodedSlash(decoded) => match (find(path), find(&decoded)) {
+            (Some(route), Some(other)) if route.index == other.index && route.route.rules.paths.keeps_encoded_slash => {
+                Ok(Cow::Borrowed(path))
+            }
+            _ => Err(PathFault::EncodedSlash),
+        },
+    }
+}
+
+/// The refusal of a path that could be read in several ways.
+pub(super) fn unclear(fault: PathFault, watch: &mut impl Watch) -> Box<Refusal> {
+    watch.failed("route", || Failure {
+        detail: fault.detail().to_owned(),
+        origin: None,
+        fix: vec!["send a path that can be read in one way, or see `path_rules` of the route".to_owned()],
+    });
+    Refusal::new(Reason::MalformedRequest, fault.detail())
+}
 
 /// The route that takes the request.
 pub(super) fn find(ask: &Ask<'_>, watch: &mut impl Watch) -> Checked<Arc<ActiveRoute>> {

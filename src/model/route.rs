@@ -8,6 +8,7 @@ use http::{HeaderName, Method};
 
 use super::id::Name;
 use super::limit::Limit;
+use super::route_rules::RouteRules;
 use super::scope::ScopeQuery;
 
 /// Longest path pattern, in bytes.
@@ -234,6 +235,8 @@ pub struct Route {
     pub strip_prefix: Option<Box<str>>,
     /// How refusals look.
     pub error_style: ErrorStyle,
+    /// What it does to its requests.
+    pub rules: RouteRules,
     /// Where the route stands in the configuration.
     pub origin: Origin,
     /// Where its scopes stand.

@@ -6,6 +6,7 @@ use http::header::{CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING};
 use http::{HeaderMap, Method, Request, Version};
 
 use crate::model::reason::Reason;
+use crate::model::request_path::PathFault;
 
 /// Why a request is refused before anything is decided about its caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,6 +17,12 @@ pub struct Malformed {
     pub cause: &'static str,
     /// What is wrong, for people.
     pub detail: &'static str,
+}
+
+impl From<PathFault> for Malformed {
+    fn from(fault: PathFault) -> Self {
+        malformed(fault.cause(), fault.detail())
+    }
 }
 
 fn malformed(cause: &'static str, detail: &'static str) -> Malformed {
@@ -113,7 +120,8 @@ fn is_port(text: &str) -> bool {
     text.strip_prefix(':').is_some_and(|p| p.len() <= 5 && p.bytes().all(|b| b.is_ascii_digit()))
 }
 
-/// Refuses requests whose framing or target could be read in two ways.
+/// Refuses requests whose framing or target could be read in two ways. The path is looked at by
+/// [`crate::admission::settle`].
 ///
 /// # Errors
 /// The first thing found wrong.
@@ -129,7 +137,6 @@ pub fn check<B>(request: &Request<B>) -> Result<(), Malformed> {
         let cause = malformed("asterisk", "The target `*` goes with OPTIONS alone.");
         return if *request.method() == Method::OPTIONS { Ok(()) } else { Err(cause) };
     }
-    path(target.path())?;
     if target.query().is_some_and(|q| !q.is_ascii() || q.contains('\\')) {
         return Err(malformed("query", "The query holds bytes that must be percent-encoded."));
     }
@@ -166,96 +173,9 @@ fn framing(version: Version, headers: &HeaderMap) -> Result<(), Malformed> {
     Ok(())
 }
 
-/// The path is matched and forwarded byte for byte, so whatever a server behind might resolve or decode differently
-/// is refused: dot segments however written, encoded slashes, NUL, broken percent encoding.
-fn path(path: &str) -> Result<(), Malformed> {
-    if !path.starts_with('/') {
-        return Err(malformed("target", "The path does not begin with a slash."));
-    }
-    let bytes = path.as_bytes();
-    // Most paths have none of the bytes that could mean trouble.
-    if bytes.iter().all(|b| matches!(b, b'/' | b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'~')) {
-        return Ok(());
-    }
-    if bytes.iter().any(|b| !b.is_ascii_graphic() || *b == b'\\') {
-        return Err(malformed("path_bytes", "The path holds bytes that must be percent-encoded."));
-    }
-    let mut rest = bytes;
-    while let Some(at) = rest.iter().position(|b| *b == b'%') {
-        let digits = rest.get(at + 1..at + 3).filter(|d| d.iter().all(u8::is_ascii_hexdigit));
-        let Some(digits) = digits else {
-            return Err(malformed("percent", "The path holds a percent sign without two hexadecimal digits."));
-        };
-        match [digits[0].to_ascii_lowercase(), digits[1].to_ascii_lowercase()] {
-            [b'0', b'0'] => return Err(malformed("nul", "The path holds an encoded NUL.")),
-            [b'2', b'f'] | [b'5', b'c'] => {
-                return Err(malformed("encoded_slash", "The path holds an encoded slash or backslash."));
-            }
-            _ => {}
-        }
-        rest = &rest[at + 3..];
-    }
-    if bytes.split(|b| *b == b'/').any(is_dot_segment) {
-        return Err(malformed("dot_segment", "The path holds a `.` or `..` segment."));
-    }
-    Ok(())
-}
-
-/// `.` or `..`, plain or percent-encoded in any mix, with or without parameters behind a semicolon.
-fn is_dot_segment(segment: &[u8]) -> bool {
-    let segment = segment.split(|b| *b == b';').next().unwrap_or(segment);
-    let mut dots = 0;
-    let mut rest = segment;
-    while !rest.is_empty() {
-        rest = match rest {
-            [b'.', tail @ ..] | [b'%', b'2', b'e' | b'E', tail @ ..] => tail,
-            _ => return false,
-        };
-        dots += 1;
-    }
-    dots == 1 || dots == 2
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[track_caller]
-    fn cause(target: &str) -> Option<&'static str> {
-        let request = Request::get(target).header("host", "a").body(()).unwrap();
-        check(&request).err().map(|m| m.cause)
-    }
-
-    #[test]
-    fn paths_that_could_mean_two_things() {
-        for good in [
-            "/",
-            "/v1/orders/17",
-            "/a//b",
-            "/a;v=1/b",
-            "/a%20b",
-            "/a.b/...",
-            "/.well-known/x",
-            "/caf%C3%A9",
-            "/x?q=/../%2f",
-        ] {
-            assert_eq!(cause(good), None, "{good}");
-        }
-        for (bad, why) in [
-            ("/a/../b", "dot_segment"),
-            ("/a/%2e%2E/b", "dot_segment"),
-            ("/a/.%2e", "dot_segment"),
-            ("/./a", "dot_segment"),
-            ("/a/..;x/b", "dot_segment"),
-            ("/a%2fb", "encoded_slash"),
-            ("/a%5Cb", "encoded_slash"),
-            ("/a%00", "nul"),
-            ("/a%zz", "percent"),
-            ("/a%2", "percent"),
-        ] {
-            assert_eq!(cause(bad), Some(why), "{bad}");
-        }
-    }
 
     #[test]
     fn framing_told_twice() {

@@ -1,9 +1,10 @@
 //! A request's life, from its head to its answer.
 
+use std::borrow::Cow;
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use http::{Request, Response};
+use http::{Request, Response, Uri};
 use hyper::body::Incoming;
 
 use super::body::ResponseBody;
@@ -12,11 +13,12 @@ use super::connection::ConnectionFacts;
 use super::deadline::Turn;
 use super::forward::{self, Answer};
 use super::headers::X_REQUEST_ID;
+use super::normalize::Malformed;
 use super::rejection::{self, Refused};
 use super::response::{self, Told};
 use super::worker::View;
 use super::{normalize, upgrade};
-use crate::admission::{ClientFacts, Head};
+use crate::admission::{ClientFacts, Head, settle};
 use crate::model::clock::Now;
 use crate::record::Ticket;
 use crate::record::ticket::{Caller, Opening, RequestId};
@@ -86,13 +88,13 @@ fn open_ticket(arrival: &Arrival, request: &Request<Incoming>) -> Box<Ticket> {
 /// One meaning, one decision, one upstream: the request as a paragraph.
 async fn exchange(
     arrival: &Arrival,
-    request: Request<Incoming>,
+    mut request: Request<Incoming>,
     ticket: &mut Ticket,
     told: &mut Told,
 ) -> Result<Answer, Refused> {
     let config = &arrival.view.snapshot.config;
     normalize::check(&request)?;
-    let host = normalize::host(&request)?;
+    let mut host = normalize::host(&request)?;
     let settings = &arrival.connection.listener.settings;
     let is_tls = arrival.connection.tls.is_some();
     let secure = is_tls || (arrival.trusted && is_forwarded_over_tls(&config.clients, request.headers()));
@@ -101,6 +103,10 @@ async fn exchange(
         && content_length(&request).is_some_and(|n| n > max)
     {
         return Err(Refused::BodyTooLarge(max));
+    }
+    if let Some(target) = resolved_target(arrival, &request, &host)? {
+        host = host.into_owned().into();
+        *request.uri_mut() = target;
     }
     let head = Head {
         method: request.method(),
@@ -139,6 +145,24 @@ async fn exchange(
     let admitted = decision.outcome.map_err(Refused::Decision)?;
     drop(host);
     forward::forward(arrival, admitted, request, ticket).await
+}
+
+/// The target with another path, where the one that was sent has dot segments and its route resolves them.
+fn resolved_target(arrival: &Arrival, request: &Request<Incoming>, host: &str) -> Result<Option<Uri>, Refused> {
+    let target = request.uri();
+    if target.path() == "*" {
+        return Ok(None);
+    }
+    let asked = (request.method(), host, request.headers());
+    let path = match settle(&arrival.view.snapshot, asked, target.path()).map_err(Malformed::from)? {
+        Cow::Borrowed(_) => return Ok(None),
+        Cow::Owned(path) => path,
+    };
+    let mut parts = target.clone().into_parts();
+    let whole = target.query().map_or(path.clone(), |query| [&path, "?", query].concat());
+    parts.path_and_query = whole.parse().ok();
+    // Parts of a target that was valid make a valid target.
+    Uri::from_parts(parts).map(Some).map_err(|_| Refused::Internal)
 }
 
 fn content_length(request: &Request<Incoming>) -> Option<u64> {

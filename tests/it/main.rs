@@ -20,6 +20,7 @@ mod layers;
 mod limits;
 mod malformed;
 mod openapi;
+mod paths;
 mod proxy_faults;
 mod readme;
 mod reload;

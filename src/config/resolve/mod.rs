@@ -7,6 +7,7 @@ mod clash;
 mod keys;
 mod listeners;
 mod policy;
+mod route_rules;
 mod routes;
 mod settings;
 mod upstreams;

@@ -100,6 +100,7 @@ impl Context<'_> {
                 Some(ErrorStyleText::Argus) => ErrorStyle::Argus,
                 Some(ErrorStyleText::Problem) | None => ErrorStyle::Problem,
             },
+            rules: self.rules(text),
             origin: shape.origin.clone(),
             scopes_origin: self.origin(&field("scopes")),
             conditions_origin: self.origin(&field("conditions")),

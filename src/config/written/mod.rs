@@ -5,6 +5,7 @@
 //! holds where nothing is written.
 
 mod callers;
+mod route_rules;
 mod routing;
 mod settings;
 
@@ -14,6 +15,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 pub(super) use callers::*;
+pub(super) use route_rules::*;
 pub(super) use routing::*;
 pub(super) use settings::*;
 

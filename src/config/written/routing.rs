@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::PathRulesText;
 use crate::config::value::{AddressText, DurationText, OneOrMany, SameOrEach, SizeOrUnlimited, SizeText};
 use crate::model::limit::LimitText;
 use crate::model::upstream::Balance;
@@ -200,6 +201,8 @@ pub(in crate::config) struct RouteText {
     pub limits: Option<Vec<LimitText>>,
     /// Cut from the front of the path before forwarding.
     pub strip_prefix: Option<String>,
+    /// What is taken in a path that is refused elsewhere.
+    pub path_rules: Option<PathRulesText>,
     /// Environments whose keys are taken, such as `"live"`; any if absent.
     pub environment: Option<OneOrMany<String>>,
     /// How refusals look on this route.
