@@ -160,7 +160,7 @@ pub struct ListenerLimits {
 pub struct Clients {
     /// Peers whose word is taken; empty means nobody's.
     pub trusted_proxies: AddressSet,
-    /// In which field they tell it.
+    /// Where they tell it.
     pub address_from: AddressFrom,
     /// Bits of an IPv6 address by which a client is counted.
     pub ipv6_prefix: u8,
@@ -173,6 +173,8 @@ pub enum AddressFrom {
     XForwardedFor,
     /// `Forwarded` (RFC 7239), from the right.
     Forwarded,
+    /// The header of the PROXY protocol in front of a connection.
+    ProxyProtocol,
     /// The connection's own address.
     Peer,
 }

@@ -34,7 +34,6 @@ const UNSUPPORTED: &[(&str, When)] = &[
     ("auth.signature", Always),
     ("admin.dialects", Words(&["argus-keys", "shield", "argus-admin", "user-auth"])),
     ("admin.session_ttl", Always),
-    ("clients.address_from", Words(&["proxy-protocol"])),
     ("conditions.*.device", Always),
     ("conditions.*.certificate", Always),
     ("conditions.*.network.allow", Words(&["hosting", "anonymous"])),

@@ -14,9 +14,15 @@ pub const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for
 /// `X-Forwarded-Proto`.
 pub const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
-/// Whether the word of `peer` is taken.
+/// Whether what `peer` says in fields of requests is taken.
 pub fn is_trusted(clients: &Clients, peer: IpAddr) -> bool {
-    clients.address_from != AddressFrom::Peer && clients.trusted_proxies.contains(peer)
+    matches!(clients.address_from, AddressFrom::XForwardedFor | AddressFrom::Forwarded)
+        && clients.trusted_proxies.contains(peer)
+}
+
+/// Whether a connection of `peer` begins with a header of the PROXY protocol, and must.
+pub fn speaks_proxy_protocol(clients: &Clients, peer: IpAddr) -> bool {
+    clients.address_from == AddressFrom::ProxyProtocol && clients.trusted_proxies.contains(peer)
 }
 
 /// The client's address: right to left through trusted addresses, the first untrusted one is the client; if all are
@@ -29,7 +35,7 @@ pub fn client_address(clients: &Clients, peer: IpAddr, headers: &HeaderMap) -> I
     let name = match clients.address_from {
         AddressFrom::XForwardedFor => X_FORWARDED_FOR,
         AddressFrom::Forwarded => http::header::FORWARDED,
-        AddressFrom::Peer => return peer,
+        AddressFrom::ProxyProtocol | AddressFrom::Peer => return peer,
     };
     let mut client = peer;
     let values: Vec<&str> = headers.get_all(name).iter().map(|v| v.to_str().unwrap_or("?")).collect();
@@ -61,7 +67,7 @@ pub fn is_forwarded_over_tls(clients: &Clients, headers: &HeaderMap) -> bool {
             let element = last.and_then(|v| v.rsplit(',').next());
             element.and_then(|e| parameter(e, "proto")).is_some_and(|p| p.eq_ignore_ascii_case("https"))
         }
-        AddressFrom::Peer => false,
+        AddressFrom::ProxyProtocol | AddressFrom::Peer => false,
     }
 }
 

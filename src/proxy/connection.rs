@@ -12,11 +12,12 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
+use super::client_addr::speaks_proxy_protocol;
 use super::deadline::{Allowed, Clocked, ConnectionClock, Driven, Graceful, Registered};
 use super::listener::{ListenerState, Open};
-use super::request;
 use super::strict::Strict;
 use super::worker::Worker;
+use super::{proxy_protocol, request};
 use crate::admission::ClientFacts;
 
 /// Longest TLS handshake.
@@ -46,7 +47,7 @@ pub struct ConnectionFacts {
     pub worker: Arc<Worker>,
     /// The listener.
     pub listener: Arc<ListenerState>,
-    /// The peer's address, IPv4-mapped IPv6 folded.
+    /// The peer's address, or the one that a PROXY protocol header names; IPv4-mapped IPv6 folded.
     pub peer: IpAddr,
     /// The client, if the peer is one.
     pub client: Arc<ClientFacts>,
@@ -61,15 +62,35 @@ pub struct ConnectionFacts {
 }
 
 /// Serves one connection to its end.
-pub async fn serve(worker: Arc<Worker>, listener: Arc<ListenerState>, open: Open, stream: TcpStream, peer: SocketAddr) {
+pub async fn serve(
+    worker: Arc<Worker>,
+    listener: Arc<ListenerState>,
+    open: Open,
+    mut stream: TcpStream,
+    peer: SocketAddr,
+) {
     // Answers go out in whole pieces; waiting for more would only delay them. A socket that refuses is still good.
     let _ = stream.set_nodelay(true);
-    let peer = peer.ip().to_canonical();
+    let mut peer = peer.ip().to_canonical();
     let limits = &listener.settings.limits;
     let allowed = Allowed { head: limits.header_timeout, idle: limits.idle_timeout };
     let registered = worker.connections.register(listener.label.number, allowed);
     let clock = Arc::clone(&registered.clock);
-    let ipv6_prefix = worker.view().snapshot.config.clients.ipv6_prefix;
+    let (is_proxied, ipv6_prefix) = {
+        let clients = &worker.view().snapshot.config.clients;
+        (speaks_proxy_protocol(clients, peer), clients.ipv6_prefix)
+    };
+    if is_proxied {
+        let Some(told) = clock.obeyed(proxy_protocol::read(&mut stream)).await else { return };
+        match told {
+            Ok(client) => peer = client.unwrap_or(peer),
+            Err(error) => {
+                tracing::debug!(error = &error as &dyn std::error::Error, %peer, "connection closed");
+                worker.cell.malformed("proxy_protocol");
+                return;
+            }
+        }
+    }
     let client = Arc::new(ClientFacts::new(peer, ipv6_prefix));
     let facts = |tls, sequential| {
         Arc::new(ConnectionFacts {

@@ -12,6 +12,7 @@ pub mod forward;
 pub mod headers;
 pub mod listener;
 pub mod normalize;
+pub mod proxy_protocol;
 pub mod rejection;
 pub mod request;
 pub mod response;

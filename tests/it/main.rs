@@ -22,6 +22,7 @@ mod malformed;
 mod openapi;
 mod paths;
 mod proxy_faults;
+mod proxy_protocol;
 mod readme;
 mod reload;
 mod seen;

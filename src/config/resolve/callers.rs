@@ -33,11 +33,21 @@ impl Context<'_> {
         if let Some(at) = everybody {
             self.trusts_everybody(&at, written);
         }
+        let address_from = text.and_then(|c| c.address_from);
+        if matches!(address_from, Some(AddressFromText::ProxyProtocol))
+            && networks.is_empty()
+            && !self.problems.any_below(&path(&field))
+        {
+            let message = "`proxy-protocol` is taken from trusted proxies alone, and none is named";
+            self.error(Code::Value, &["clients", "address_from"], message)
+                .help("trusted_proxies = [\"10.0.0.0/8\"], the networks your load balancer sends from");
+        }
         Clients {
             trusted_proxies: networks.into_iter().collect::<AddressSet>(),
-            address_from: match text.and_then(|c| c.address_from) {
+            address_from: match address_from {
                 None | Some(AddressFromText::XForwardedFor) => AddressFrom::XForwardedFor,
                 Some(AddressFromText::Forwarded) => AddressFrom::Forwarded,
+                Some(AddressFromText::ProxyProtocol) => AddressFrom::ProxyProtocol,
                 Some(AddressFromText::Peer) => AddressFrom::Peer,
             },
             ipv6_prefix: self.within(&["clients", "ipv6_prefix"], text.and_then(|c| c.ipv6_prefix), [1, 128], 64),

@@ -17,7 +17,8 @@ use crate::config::value::{DurationOrNever, DurationText, OneOrMany};
 pub(in crate::config) struct ClientsText {
     /// Networks whose word about the client's address is taken, as CIDR; nobody's if absent.
     pub trusted_proxies: Option<OneOrMany<String>>,
-    /// Where a trusted proxy tells it: `x-forwarded-for`, `forwarded` (RFC 7239), or `peer` for nowhere.
+    /// Where a trusted proxy tells it: `x-forwarded-for`, `forwarded` (RFC 7239), `proxy-protocol` (version 1 or 2, in
+    /// front of each connection; then every connection from a trusted proxy must begin with it), or `peer` for nowhere.
     #[schemars(extend("default" = "x-forwarded-for"))]
     pub address_from: Option<AddressFromText>,
     /// Bits of an IPv6 address by which a client is counted: one home network is one client.
@@ -33,6 +34,8 @@ pub(in crate::config) enum AddressFromText {
     XForwardedFor,
     /// `Forwarded`.
     Forwarded,
+    /// The header of the PROXY protocol.
+    ProxyProtocol,
     /// The connection's own address.
     Peer,
 }
