@@ -82,7 +82,7 @@ impl ClientFacts {
     }
 
     /// What a counter of this client is known by.
-    pub(super) fn subject(&self) -> u128 {
+    pub fn subject(&self) -> u128 {
         self.subject
     }
 }

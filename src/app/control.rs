@@ -139,7 +139,7 @@ impl ProcessControl {
             .upstreams
             .iter()
             .map(
-                |u| json!({ "name": u.name, "servers": u.servers.iter().map(ToString::to_string).collect::<Vec<_>>() }),
+                |u| json!({ "name": u.name, "servers": u.servers.iter().map(|s| s.url.to_string()).collect::<Vec<_>>() }),
             )
             .collect();
         let geo: Vec<Value> = self

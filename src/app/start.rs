@@ -246,7 +246,7 @@ async fn serve(
     tokio::spawn(Arc::clone(&periodic).run(shutdown.clone()));
     tokio::spawn(watch_files(Arc::clone(&reloader), shutdown.clone()));
     let upstream = from_command_line.then(|| config.upstreams.first().and_then(|u| u.servers.first())).flatten();
-    let upstream = upstream.map(ToString::to_string);
+    let upstream = upstream.map(|server| server.url.to_string());
     tracing_free_line(&banner::text(&config, &listeners.states(), upstream.as_deref(), first.as_ref()));
     drop(first);
     let supervised = std::env::var_os("NOTIFY_SOCKET").is_some() || std::env::var_os("INVOCATION_ID").is_some();

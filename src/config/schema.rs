@@ -144,7 +144,10 @@ impl<'a> Part<'a> {
         if let [one, many] = alternatives.as_slice()
             && many.schema.get("items") == Some(one.schema)
         {
-            return format!("{}, or a list", if one.table().is_some() { "table".to_owned() } else { one.kind() });
+            return format!(
+                "{}, or a list",
+                if one.alternatives().is_empty() && one.table().is_some() { "table".to_owned() } else { one.kind() }
+            );
         }
         if !alternatives.is_empty() {
             return joined(alternatives.into_iter().map(Part::kind));

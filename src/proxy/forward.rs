@@ -9,6 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Status
 use http_body::Body;
 use hyper::body::Incoming;
 
+use super::affinity;
 use super::ahead::Ahead;
 use super::body::{BodyProgress, RequestBody};
 use super::client_addr::is_forwarded_over_tls;
@@ -61,6 +62,7 @@ pub async fn forward(
     let active = admitted.route();
     let Some(group) = arrival.view.upstream(active.index).cloned() else { return Err(Refused::Internal) };
     let switch = upgrade::wanted(&mut request)?;
+    let caller = affinity::caller(&group.settings().balance, arrival, &admitted, request.headers());
     let (mut head, body) = request.into_parts();
     let config = &arrival.view.snapshot.config;
     edit_headers(&mut head.headers, arrival, &admitted, (head.uri.authority(), head.version));
@@ -80,7 +82,7 @@ pub async fn forward(
     };
     let mut request = Request::from_parts(head, body);
     to_origin_form(&mut request);
-    let (response, lease) = send(&group, request, ticket, progress.as_deref()).await?;
+    let (response, lease) = send(&group, caller, request, ticket, progress.as_deref()).await?;
     if !response::is_framed_once(response.headers()) {
         return Err(Refused::UpstreamInvalid);
     }
@@ -234,13 +236,14 @@ fn edit_target(uri: Uri, route: &Route, auth: &ApiKeyAuth) -> Uri {
 /// section 9.2.2). However short a connection lay idle, some servers close it without saying so.
 async fn send(
     group: &Group,
+    caller: u64,
     mut request: Request<RequestBody>,
     ticket: &mut Ticket,
     progress: Option<&BodyProgress>,
 ) -> Result<(Response<Incoming>, Lease), Refused> {
     let idempotent = is_idempotent(request.method());
     ticket.asking(&group.settings().name, group.number);
-    let mut lease = group.lease(idempotent && progress.is_none()).await?;
+    let mut lease = group.lease(idempotent && progress.is_none(), caller).await?;
     if !request.headers().contains_key(HOST)
         && let Ok(authority) = lease.url().authority().parse()
     {
@@ -264,7 +267,7 @@ async fn send(
     tracing::debug!(upstream = group.settings().name.as_str(), error, again = again.is_some(), "exchange failed");
     let Some(request) = again else { return Err(fault(progress)) };
     ticket.asking(&group.settings().name, group.number);
-    let mut lease = group.lease_fresh().await?;
+    let mut lease = group.lease_fresh(caller).await?;
     match within(limit, progress, lease.send(request)).await? {
         Ok(response) => Ok((response, lease)),
         Err(_) => Err(fault(progress)),

@@ -3,7 +3,8 @@
 //! Each worker thread owns its listening sockets, connections and upstream pools; a request stays on its worker from
 //! accept to last byte.
 
-pub mod ahead;
+pub mod affinity;
+mod ahead;
 pub mod body;
 pub mod client_addr;
 pub mod connection;

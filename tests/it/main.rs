@@ -8,6 +8,7 @@ mod support;
 mod admission;
 mod audit;
 mod bad_input;
+mod balance;
 mod bodies;
 mod drain;
 mod explain;

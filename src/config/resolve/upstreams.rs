@@ -8,12 +8,10 @@ use rustls::pki_types::ServerName;
 use super::{Context, certificate};
 use crate::config::problem::Code;
 use crate::config::tree::path;
+use crate::config::value::DurationText;
 use crate::config::written::{UpstreamText, UpstreamTlsText, Written};
 use crate::model::id::Name;
-use crate::model::upstream::{Balance, SERVERS_MAX, ServerUrl, Upstream, UpstreamTls};
-
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+use crate::model::upstream::{SERVERS_MAX, Server, ServerUrl, Upstream, UpstreamTls, WEIGHT_MAX};
 
 impl Context<'_> {
     pub(super) fn upstreams(&mut self, written: &Written) -> Vec<Upstream> {
@@ -27,17 +25,42 @@ impl Context<'_> {
     }
 
     fn upstream(&mut self, name: &str, text: &UpstreamText) -> Option<Upstream> {
+        // Everything is looked at, whether or not the name is one.
         let named = self.name("upstreams", name);
+        let servers = self.servers(name, text);
+        let plain = Upstream::new(named.clone().or_else(|| "unnamed".parse().ok())?, servers);
+        let time = |context: &mut Self, field: &str, given: Option<DurationText>, default: Duration| {
+            context.positive(&["upstreams", name, field], given.map(|d| d.0), default)
+        };
+        let balance = text.balance.as_ref();
+        let upstream = Upstream {
+            balance: balance.and_then(|b| self.parse(&path(&["upstreams", name, "balance"]), b)).unwrap_or_default(),
+            connect_timeout: time(self, "connect_timeout", text.connect_timeout, plain.connect_timeout),
+            request_timeout: time(self, "request_timeout", text.request_timeout, plain.request_timeout),
+            tls: text.tls.as_ref().map(|tls| self.upstream_tls(name, tls)).unwrap_or_default(),
+            ..plain
+        };
+        named.map(|_| upstream)
+    }
+
+    fn servers(&mut self, name: &str, text: &UpstreamText) -> Vec<Server> {
         let field = ["upstreams", name, "servers"];
-        let mut servers: Vec<ServerUrl> = Vec::new();
+        let mut servers: Vec<Server> = Vec::new();
         let given = text.servers.as_ref().map_or(&[][..], |s| &s.0);
-        for (n, url) in given.iter().enumerate() {
+        for (n, server) in given.iter().enumerate() {
             let at = self.item(&field, n);
-            let Some(server) = self.parse::<ServerUrl>(&at, url) else { continue };
-            if servers.contains(&server) {
-                self.error(Code::Value, &at, format!("server {server} is named twice"));
+            let Some(url) = &server.url else {
+                self.error(Code::Value, &at, "a server has no URL")
+                    .help("{ url = \"http://127.0.0.1:3000\", weight = 2 }");
+                continue;
+            };
+            let Some(url) = self.parse::<ServerUrl>(&at, url) else { continue };
+            if servers.iter().any(|s| s.url == url) {
+                self.error(Code::Value, &at, format!("server {url} is named twice"));
             }
-            servers.push(server);
+            let at: Vec<&str> = at.iter().map(String::as_str).chain(["weight"]).collect();
+            let weight = self.within(&at, server.weight, [1, WEIGHT_MAX], 1);
+            servers.push(Server { url, weight });
         }
         if given.is_empty() && !self.problems.any_below(&path(&field)) {
             let message = format!("upstream \"{name}\" has no servers");
@@ -46,17 +69,7 @@ impl Context<'_> {
         if servers.len() > SERVERS_MAX {
             self.error(Code::Value, &field, format!("more than {SERVERS_MAX} servers"));
         }
-        let duration = |field: &'static str| ["upstreams", name, field];
-        let connect = text.connect_timeout.map(|d| d.0);
-        let request = text.request_timeout.map(|d| d.0);
-        Some(Upstream {
-            servers,
-            balance: text.balance.unwrap_or_default(),
-            connect_timeout: self.positive(&duration("connect_timeout"), connect, CONNECT_TIMEOUT),
-            request_timeout: self.positive(&duration("request_timeout"), request, REQUEST_TIMEOUT),
-            tls: text.tls.as_ref().map(|tls| self.upstream_tls(name, tls)).unwrap_or_default(),
-            name: named?,
-        })
+        servers
     }
 
     fn upstream_tls(&mut self, name: &str, text: &UpstreamTlsText) -> UpstreamTls {
@@ -97,14 +110,7 @@ pub(super) fn anonymous(
     }
     // Host names may be longer than names of upstreams.
     let name: Name = name.parse().or_else(|_| format!("upstream-{}", upstreams.len() + 1).parse()).ok()?;
-    upstreams.push(Upstream {
-        name: name.clone(),
-        servers: vec![server.clone()],
-        balance: Balance::default(),
-        connect_timeout: CONNECT_TIMEOUT,
-        request_timeout: REQUEST_TIMEOUT,
-        tls: UpstreamTls::default(),
-    });
+    upstreams.push(Upstream::new(name.clone(), vec![server.clone().into()]));
     made.push((server, name.clone()));
     Some(name)
 }

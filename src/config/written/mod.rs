@@ -8,6 +8,7 @@ mod callers;
 mod route_rules;
 mod routing;
 mod settings;
+mod upstreams;
 
 use std::collections::BTreeMap;
 
@@ -18,6 +19,7 @@ pub(super) use callers::*;
 pub(super) use route_rules::*;
 pub(super) use routing::*;
 pub(super) use settings::*;
+pub(super) use upstreams::*;
 
 use super::value::{AddressText, OneOrMany};
 use crate::model::condition::ConditionText;

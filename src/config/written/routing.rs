@@ -8,7 +8,6 @@ use serde::Deserialize;
 use super::PathRulesText;
 use crate::config::value::{AddressText, DurationText, OneOrMany, SameOrEach, SizeOrUnlimited, SizeText};
 use crate::model::limit::LimitText;
-use crate::model::upstream::Balance;
 
 /// One address on which traffic comes in.
 ///
@@ -111,47 +110,6 @@ pub(in crate::config) enum TlsVersion {
 pub(in crate::config) enum ClientAuthText {
     /// They are not asked.
     None,
-}
-
-/// One API behind Argus.
-///
-/// ```toml
-/// [upstreams.orders]
-/// servers         = ["http://orders-1:8080", "http://orders-2:8080"]
-/// balance         = "least_requests"
-/// connect_timeout = "2s"
-/// request_timeout = "30s"
-///
-/// [upstreams.reports]
-/// servers = ["https://reports.internal:8443"]
-/// tls     = { server_name = "reports.internal" }
-/// ```
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(in crate::config) struct UpstreamText {
-    /// Its servers, as URLs of scheme, host and port.
-    pub servers: Option<OneOrMany<String>>,
-    /// Which server takes the next request.
-    #[schemars(extend("default" = "round_robin"))]
-    pub balance: Option<Balance>,
-    /// Longest wait for a connection, TLS included.
-    #[schemars(extend("default" = "2s"))]
-    pub connect_timeout: Option<DurationText>,
-    /// Longest wait for the head of the answer, and then between two pieces of its body.
-    #[schemars(extend("default" = "30s"))]
-    pub request_timeout: Option<DurationText>,
-    /// TLS to servers whose URL says `https`.
-    pub tls: Option<UpstreamTlsText>,
-}
-
-/// How TLS is spoken to an upstream.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(in crate::config) struct UpstreamTlsText {
-    /// PEM file of the certificates that are trusted, instead of the built-in ones.
-    pub ca: Option<String>,
-    /// Name expected in the server's certificate, where it is not the URL's host.
-    pub server_name: Option<String>,
 }
 
 /// What is allowed through, and where to. The most specific route wins: an exact host before a wildcard before none,

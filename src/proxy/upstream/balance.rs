@@ -1,68 +1,207 @@
 //! Which server of an upstream takes the next request.
 
-use std::sync::atomic::Ordering;
+use std::cmp::Reverse;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use super::Group;
+use super::pool::Server;
 use crate::model::upstream::Balance;
 
-impl Group {
-    /// The place of the next server. One that could not be reached a moment ago is passed over while another could
-    /// be.
-    pub(super) fn choose(&self, now: Instant) -> usize {
-        let n = self.servers.len();
-        if n == 1 {
-            return 0;
-        }
-        let start = self.next.fetch_add(1, Ordering::Relaxed) % n;
-        let in_turn = (0..n).map(|i| (start + i) % n);
-        let in_service = in_turn.clone().filter(|at| !self.servers[*at].failed_lately(now));
-        let chosen = match self.settings().balance {
-            Balance::RoundRobin => in_service.clone().next(),
-            Balance::LeastRequests => in_service.clone().min_by_key(|at| self.servers[*at].in_flight()),
-        };
-        chosen.unwrap_or(start)
+/// The servers of an upstream as one worker has them.
+#[derive(Debug)]
+pub(super) struct Servers {
+    pub list: Vec<Arc<Server>>,
+    /// Places in `list`, each as often as its weight says, and evenly spread.
+    turns: Vec<u16>,
+    next: AtomicUsize,
+    is_even: bool,
+}
+
+/// What a choice goes by.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ask<'a> {
+    /// Who calls, where that counts.
+    pub caller: u64,
+    /// When.
+    pub now: Instant,
+    /// Places that were tried already.
+    pub tried: &'a [usize],
+}
+
+impl Servers {
+    pub fn new(list: Vec<Arc<Server>>) -> Self {
+        let weights: Vec<u16> = list.iter().map(|s| s.endpoint.weight).collect();
+        let is_even = weights.iter().all(|w| *w == weights[0]);
+        Servers { turns: turns(&weights), list, next: AtomicUsize::new(0), is_even }
     }
+
+    /// The place of the next server: one in service if there is one, else any; `None` once all were tried.
+    pub fn choose(&self, balance: &Balance, ask: Ask<'_>) -> Option<usize> {
+        let untried = |at: usize| !ask.tried.contains(&at);
+        let in_service = |at: usize| untried(at) && self.list[at].endpoint.in_service(ask.now);
+        self.among(balance, ask.caller, in_service).or_else(|| self.among(balance, ask.caller, untried))
+    }
+
+    fn among(&self, balance: &Balance, caller: u64, may: impl Fn(usize) -> bool) -> Option<usize> {
+        match balance {
+            Balance::RoundRobin => self.walk_from(self.next.fetch_add(1, Ordering::Relaxed), may),
+            Balance::LeastRequests => self.less_busy(rand::random(), may),
+            Balance::Hash(_) => self.by_hash(caller, may),
+        }
+    }
+
+    /// The first that may, from a turn on.
+    fn walk_from(&self, turn: usize, may: impl Fn(usize) -> bool) -> Option<usize> {
+        let n = self.turns.len();
+        let start = turn.checked_rem(n)?;
+        (start..n).chain(0..start).map(|turn| usize::from(self.turns[turn])).find(|at| may(*at))
+    }
+
+    /// The less busy of two. Drawing two is nearly as good as looking at all, and two workers that know nothing of each
+    /// other do not both run to the same one.
+    fn less_busy(&self, [a, b]: [u32; 2], may: impl Fn(usize) -> bool) -> Option<usize> {
+        let first = self.walk_from(a as usize, &may)?;
+        let Some(second) = self.walk_from(b as usize, |at| at != first && may(at)) else { return Some(first) };
+        // Compared as fractions: requests per weight, the new one included.
+        let load = |at: usize, other: usize| {
+            (self.list[at].in_flight() + 1).saturating_mul(usize::from(self.list[other].endpoint.weight))
+        };
+        Some(if load(second, first) < load(first, second) { second } else { first })
+    }
+
+    /// The one whose draw for this caller is the highest (rendezvous hashing): when a server is lost or comes, only
+    /// its own callers move.
+    fn by_hash(&self, caller: u64, may: impl Fn(usize) -> bool) -> Option<usize> {
+        let draw = |at: usize| mix(caller ^ self.list[at].endpoint.identity);
+        let places = (0..self.list.len()).filter(|at| may(*at));
+        if self.is_even {
+            return places.max_by_key(|at| (draw(*at), Reverse(*at)));
+        }
+        // -weight / ln(draw between 0 and 1): the chance to be the highest is in proportion to the weight.
+        let score = |at: usize| {
+            let unit = ((draw(at) >> 11) as f64 + 0.5) / (1_u64 << 53) as f64;
+            -f64::from(self.list[at].endpoint.weight) / unit.ln()
+        };
+        places.max_by(|a, b| score(*a).total_cmp(&score(*b)))
+    }
+}
+
+/// A bijection that spreads every bit over all others (the finaliser of MurmurHash3).
+fn mix(mut x: u64) -> u64 {
+    x = (x ^ (x >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+    x = (x ^ (x >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+    x ^ (x >> 33)
+}
+
+/// The order of one round in which each place comes as often as its weight says, as far apart as can be.
+fn turns(weights: &[u16]) -> Vec<u16> {
+    let divisor = weights.iter().copied().fold(0, gcd).max(1);
+    let total: i64 = weights.iter().map(|w| i64::from(w / divisor)).sum();
+    let mut credit = vec![0_i64; weights.len()];
+    let mut order = Vec::new();
+    for _ in 0..total {
+        credit.iter_mut().zip(weights).for_each(|(c, w)| *c += i64::from(w / divisor));
+        let Some(at) = (0..credit.len()).max_by_key(|at| (credit[*at], Reverse(*at))) else { break };
+        credit[at] -= total;
+        // At most as many as an upstream has addresses, which fits.
+        order.push(u16::try_from(at).unwrap_or(0));
+    }
+    order
+}
+
+fn gcd(a: u16, b: u16) -> u16 {
+    if b == 0 { a } else { gcd(b, a % b) }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use proptest::prelude::*;
 
     use super::*;
-    use crate::model::upstream::{Upstream, UpstreamTls};
+    use crate::model::upstream::{self, HashBy, Upstream};
+    use crate::proxy::upstream::endpoint::Endpoint;
 
-    fn group(balance: Balance) -> Group {
-        let settings = Upstream {
-            name: "up".parse().unwrap(),
-            servers: ["http://127.0.0.1:1", "http://127.0.0.1:2", "http://127.0.0.1:3"]
-                .map(|s| s.parse().unwrap())
-                .into(),
-            balance,
-            connect_timeout: std::time::Duration::from_secs(1),
-            request_timeout: std::time::Duration::from_secs(1),
-            tls: UpstreamTls::default(),
+    fn servers(weights: &[u16]) -> Servers {
+        let server = |(n, weight): (usize, &u16)| upstream::Server {
+            url: format!("http://127.0.0.1:{}", n + 1).parse().unwrap(),
+            weight: *weight,
         };
-        Group::new(Arc::new(super::super::Prepared::read(&settings).unwrap()), 0)
+        let all: Vec<_> = weights.iter().enumerate().map(server).collect();
+        let settings = Upstream::new("up".parse().unwrap(), all);
+        let new = |s| Arc::new(Server::new(Arc::new(Endpoint::new(s)), None, &settings));
+        Servers::new(settings.servers.iter().map(new).collect())
     }
+
+    fn ask(caller: u64, tried: &[usize]) -> Ask<'_> {
+        Ask { caller, now: Instant::now(), tried }
+    }
+
+    const BY_KEY: Balance = Balance::Hash(HashBy::Key);
 
     #[test]
     fn round_robin_takes_turns_and_passes_over_the_failed() {
-        let group = group(Balance::RoundRobin);
-        let now = Instant::now();
-        assert_eq!([0, 1, 2, 3].map(|_| group.choose(now)), [0, 1, 2, 0]);
-        group.servers[1].note_failure(now);
-        assert_eq!([0, 1, 2].map(|_| group.choose(now)), [2, 2, 0]);
-        group.servers.iter().for_each(|s| s.note_failure(now));
-        assert!(group.choose(now) < 3, "with all failed, one is tried all the same");
+        let all = servers(&[1, 1, 1]);
+        let choose = |tried: &[usize]| all.choose(&Balance::RoundRobin, ask(0, tried));
+        assert_eq!([0, 1, 2, 3].map(|_| choose(&[]).unwrap()), [0, 1, 2, 0]);
+        all.list[1].endpoint.note_failure(Instant::now());
+        assert_eq!([0, 1, 2].map(|_| choose(&[]).unwrap()), [2, 2, 0]);
+        all.list.iter().for_each(|s| s.endpoint.note_failure(Instant::now()));
+        assert!(choose(&[]).is_some(), "with all failed, one is tried all the same");
+        assert_eq!(choose(&[0, 2]), Some(1));
+        assert_eq!(choose(&[0, 1, 2]), None);
     }
 
     #[test]
-    fn least_requests_prefers_the_free() {
-        let group = group(Balance::LeastRequests);
-        group.servers[0].add_in_flight(2);
-        group.servers[2].add_in_flight(1);
-        let now = Instant::now();
-        assert_eq!([0, 1, 2].map(|_| group.choose(now)), [1, 1, 1]);
+    fn turns_are_spread() {
+        assert_eq!(turns(&[5, 1, 1]), [0, 0, 1, 0, 2, 0, 0]);
+        assert_eq!(turns(&[2, 2]), [0, 1]);
+        assert_eq!(turns(&[]), [0; 0]);
+    }
+
+    #[test]
+    fn least_requests_takes_the_less_busy_of_two() {
+        let all = servers(&[1, 1]);
+        all.list[0].add_in_flight(1);
+        let choose = |all: &Servers| all.choose(&Balance::LeastRequests, ask(0, &[]));
+        assert!((0..50).all(|_| choose(&all) == Some(1)));
+        let all = servers(&[3, 1]);
+        all.list[0].add_in_flight(1);
+        assert!((0..50).all(|_| choose(&all) == Some(0)), "two of three are less than one of one");
+        let all = servers(&[1, 1, 1]);
+        all.list[2].add_in_flight(9);
+        assert!((0..50).all(|_| choose(&all) != Some(2)), "the busiest is never the less busy of two");
+    }
+
+    #[test]
+    fn a_hash_follows_the_weights() {
+        let all = servers(&[1, 3]);
+        let second = (0..4_000).filter(|n| all.choose(&BY_KEY, ask(mix(*n), &[])) == Some(1)).count();
+        assert!((2_800..3_200).contains(&second), "{second} of 4000");
+    }
+
+    proptest! {
+        #[test]
+        fn a_lost_server_moves_only_its_own_callers(
+            weights in prop::collection::vec(1_u16..5, 2..8), lost in 0_usize..8, callers in prop::collection::vec(any::<u64>(), 50)
+        ) {
+            let all = servers(&weights);
+            let lost = lost % weights.len();
+            let before: Vec<_> = callers.iter().map(|c| all.choose(&BY_KEY, ask(*c, &[])).unwrap()).collect();
+            all.list[lost].endpoint.note_failure(Instant::now());
+            for (caller, before) in callers.iter().zip(before) {
+                let after = all.choose(&BY_KEY, ask(*caller, &[])).unwrap();
+                prop_assert_eq!(after == before, before != lost);
+            }
+        }
+
+        #[test]
+        fn a_round_holds_every_weight(weights in prop::collection::vec(1_u16..=100, 1..20)) {
+            let order = turns(&weights);
+            let divisor = weights.iter().copied().fold(0, gcd);
+            for (at, weight) in weights.iter().enumerate() {
+                prop_assert_eq!(order.iter().filter(|t| usize::from(**t) == at).count(), usize::from(weight / divisor));
+            }
+        }
     }
 }

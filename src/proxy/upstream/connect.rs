@@ -60,7 +60,7 @@ pub enum UpstreamTlsError {
 
 /// The authorities that an upstream with an `https` server trusts; `None` without one, empty for the built-in ones.
 pub(super) fn authorities(settings: &Upstream) -> Result<Option<Vec<CertificateDer<'static>>>, UpstreamTlsError> {
-    if !settings.servers.iter().any(|s| s.tls) {
+    if !settings.servers.iter().any(|s| s.url.tls) {
         return Ok(None);
     }
     Ok(Some(settings.tls.ca.as_deref().map(certificates).transpose()?.unwrap_or_default()))

@@ -2,11 +2,11 @@
 
 mod balance;
 mod connect;
+mod endpoint;
 mod pool;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 use std::time::Instant;
 
 use http::Request;
@@ -15,11 +15,14 @@ use rustls::ClientConfig;
 use rustls::pki_types::CertificateDer;
 
 pub use connect::{ConnectError, UpstreamTlsError};
-pub use pool::{Lease, Server};
+pub use pool::Lease;
 
+use self::balance::{Ask, Servers};
+use self::endpoint::Endpoint;
+use self::pool::Server;
 use super::body::RequestBody;
 use crate::model::id::Name;
-use crate::model::upstream::{ServerUrl, Upstream};
+use crate::model::upstream::Upstream;
 
 /// Servers of an upstream that are tried for one request before it is given up. Trying another is safe: a connection
 /// that was not made has carried nothing.
@@ -33,6 +36,8 @@ pub struct Prepared {
     /// The authorities it trusts, as its file held them.
     authorities: Option<Vec<CertificateDer<'static>>>,
     tls: Option<Arc<ClientConfig>>,
+    /// Its servers, as all workers know them.
+    endpoints: Vec<Arc<Endpoint>>,
 }
 
 impl Prepared {
@@ -43,7 +48,8 @@ impl Prepared {
     pub fn read(settings: &Upstream) -> Result<Self, UpstreamTlsError> {
         let authorities = connect::authorities(settings)?;
         let tls = authorities.as_deref().map(|a| connect::client_tls(settings, a)).transpose()?;
-        Ok(Prepared { settings: settings.clone(), authorities, tls })
+        let endpoints = settings.servers.iter().map(|s| Arc::new(Endpoint::new(s))).collect();
+        Ok(Prepared { settings: settings.clone(), authorities, tls, endpoints })
     }
 
     fn is_same(&self, other: &Self) -> bool {
@@ -73,8 +79,7 @@ pub struct Group {
     pub prepared: Arc<Prepared>,
     /// Its number in records.
     pub number: u16,
-    servers: Vec<Arc<Server>>,
-    next: AtomicUsize,
+    servers: Servers,
 }
 
 /// Why an upstream gave no answer.
@@ -94,10 +99,9 @@ pub enum UpstreamError {
 impl Group {
     /// An upstream without connections.
     pub fn new(prepared: Arc<Prepared>, number: u16) -> Self {
-        let settings = &prepared.settings;
-        let server = |url: &ServerUrl| Arc::new(Server::new(url.clone(), prepared.tls.clone(), settings));
-        let servers = settings.servers.iter().map(server).collect();
-        Group { prepared, number, servers, next: AtomicUsize::new(0) }
+        let server = |e: &Arc<Endpoint>| Server::new(Arc::clone(e), prepared.tls.clone(), &prepared.settings);
+        let servers = Servers::new(prepared.endpoints.iter().map(|e| Arc::new(server(e))).collect());
+        Group { prepared, number, servers }
     }
 
     /// As configured.
@@ -107,39 +111,43 @@ impl Group {
 
     /// Closes idle connections that are too old to be used again.
     pub fn close_old(&self, now: Instant) {
-        self.servers.iter().for_each(|server| server.close_old(now));
+        self.servers.list.iter().for_each(|server| server.close_old(now));
     }
 
-    /// A connection that is ready for a request: a kept one if `may_reuse` finds it fresh enough, else a new one.
-    pub async fn lease(&self, idempotent: bool) -> Result<Lease, UpstreamError> {
+    /// A connection that is ready for a request: a kept one if one is fresh enough, else a new one. `caller` tells
+    /// callers apart where each has a server of its own.
+    pub async fn lease(&self, idempotent: bool, caller: u64) -> Result<Lease, UpstreamError> {
         let now = Instant::now();
-        let first = self.choose(now);
-        if let Some(lease) = self.servers[first].reuse(idempotent, now).await {
+        let first = self.choose(caller, now, &[]).ok_or(UpstreamError::Full)?;
+        if let Some(lease) = self.servers.list[first].reuse(idempotent, now).await {
             return Ok(lease);
         }
-        self.connect(first).await
+        self.connect(first, caller).await
     }
 
     /// A connection that has carried nothing yet.
-    pub async fn lease_fresh(&self) -> Result<Lease, UpstreamError> {
-        self.connect(self.choose(Instant::now())).await
+    pub async fn lease_fresh(&self, caller: u64) -> Result<Lease, UpstreamError> {
+        let first = self.choose(caller, Instant::now(), &[]).ok_or(UpstreamError::Full)?;
+        self.connect(first, caller).await
     }
 
-    async fn connect(&self, first: usize) -> Result<Lease, UpstreamError> {
-        let mut at = first;
-        let mut tried = 0;
-        loop {
-            match self.servers[at].connect().await {
+    fn choose(&self, caller: u64, now: Instant, tried: &[usize]) -> Option<usize> {
+        self.servers.choose(&self.settings().balance, Ask { caller, now, tried })
+    }
+
+    async fn connect(&self, first: usize, caller: u64) -> Result<Lease, UpstreamError> {
+        let mut tried = [first; CONNECT_ATTEMPTS_MAX];
+        for n in 1.. {
+            let error = match self.servers.list[tried[n - 1]].connect().await {
                 Ok(lease) => return Ok(lease),
-                Err(error) => {
-                    tried += 1;
-                    if tried >= CONNECT_ATTEMPTS_MAX.min(self.servers.len()) {
-                        return Err(error);
-                    }
-                    at = (at + 1) % self.servers.len();
-                }
+                Err(error) => error,
+            };
+            match self.choose(caller, Instant::now(), &tried[..n]) {
+                Some(next) if n < CONNECT_ATTEMPTS_MAX => tried[n] = next,
+                _ => return Err(error),
             }
         }
+        Err(UpstreamError::Full)
     }
 }
 

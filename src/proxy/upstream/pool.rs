@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use http::{Request, Response};
@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use rustls::ClientConfig;
 
 use super::connect::{self, ConnectError};
+use super::endpoint::Endpoint;
 use super::{RequestBody, UpstreamError};
 use crate::model::upstream::{ServerUrl, Upstream};
 
@@ -25,14 +26,12 @@ const IDLE_AGE_MAX: Duration = Duration::from_secs(30);
 const IDLE_AGE_MAX_ONCE: Duration = Duration::from_secs(1);
 /// Longest wait for a kept connection to be ready: its last answer has been read, so that it is a matter of turns.
 const READY_MAX: Duration = Duration::from_millis(50);
-/// How long a server that could not be reached is passed over while others can be.
-const FAILED_FOR: Duration = Duration::from_secs(2);
 
 /// One server.
 #[derive(Debug)]
 pub struct Server {
-    /// Where it is.
-    pub url: ServerUrl,
+    /// Where it is, and what other workers know of it.
+    pub endpoint: Arc<Endpoint>,
     tls: Option<Arc<ClientConfig>>,
     server_name: Option<String>,
     connect_timeout: Duration,
@@ -40,9 +39,6 @@ pub struct Server {
     idle: Mutex<VecDeque<Idle>>,
     connections: Arc<AtomicUsize>,
     in_flight: AtomicUsize,
-    /// Milliseconds after `epoch` until which it is passed over.
-    failed_until_ms: AtomicU64,
-    epoch: Instant,
 }
 
 #[derive(Debug)]
@@ -92,17 +88,15 @@ impl Drop for InFlight {
 }
 
 impl Server {
-    pub(super) fn new(url: ServerUrl, tls: Option<Arc<ClientConfig>>, settings: &Upstream) -> Self {
+    pub(super) fn new(endpoint: Arc<Endpoint>, tls: Option<Arc<ClientConfig>>, settings: &Upstream) -> Self {
         Server {
-            url,
+            endpoint,
             tls,
             server_name: settings.tls.server_name.clone(),
             connect_timeout: settings.connect_timeout,
             idle: Mutex::default(),
             connections: Arc::default(),
             in_flight: AtomicUsize::new(0),
-            failed_until_ms: AtomicU64::new(0),
-            epoch: Instant::now(),
         }
     }
 
@@ -113,18 +107,6 @@ impl Server {
     #[cfg(test)]
     pub(super) fn add_in_flight(&self, n: usize) {
         self.in_flight.fetch_add(n, Ordering::Relaxed);
-    }
-
-    pub(super) fn failed_lately(&self, now: Instant) -> bool {
-        self.ms(now) < self.failed_until_ms.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn note_failure(&self, now: Instant) {
-        self.failed_until_ms.store(self.ms(now + FAILED_FOR), Ordering::Relaxed);
-    }
-
-    fn ms(&self, at: Instant) -> u64 {
-        u64::try_from(at.duration_since(self.epoch).as_millis()).unwrap_or(u64::MAX)
     }
 
     /// The kept connection used last, if one is fresh enough and still open.
@@ -161,16 +143,16 @@ impl Server {
         }
         let counted = Counted(Some(self));
         let limit = self.connect_timeout;
-        let opening = connect::open(&self.url, self.tls.as_ref(), self.server_name.as_deref());
+        let opening = connect::open(&self.endpoint.url, self.tls.as_ref(), self.server_name.as_deref());
         let sender = match tokio::time::timeout(limit, opening).await {
             Ok(Ok(sender)) => sender,
             Ok(Err(error)) => {
-                self.note_failure(Instant::now());
+                self.endpoint.note_failure(Instant::now());
                 return Err(error.into());
             }
             Err(_) => {
-                self.note_failure(Instant::now());
-                return Err(ConnectError::Timeout(self.url.to_string(), limit).into());
+                self.endpoint.note_failure(Instant::now());
+                return Err(ConnectError::Timeout(self.endpoint.url.to_string(), limit).into());
             }
         };
         counted.keep();
@@ -207,7 +189,7 @@ impl Drop for Counted<'_> {
 impl Lease {
     /// Where the request goes.
     pub fn url(&self) -> &ServerUrl {
-        &self.server.0.url
+        &self.server.0.endpoint.url
     }
 
     /// Sends the request. On failure the request comes back if not a byte of it was written.
@@ -237,23 +219,12 @@ impl Lease {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::upstream::UpstreamTls;
-
-    fn settings(port: u16) -> Upstream {
-        Upstream {
-            name: "up".parse().unwrap(),
-            servers: vec![format!("http://127.0.0.1:{port}").parse().unwrap()],
-            balance: Default::default(),
-            connect_timeout: Duration::from_secs(5),
-            request_timeout: Duration::from_secs(5),
-            tls: UpstreamTls::default(),
-        }
-    }
 
     async fn server() -> (Arc<Server>, tokio::net::TcpListener) {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let settings = settings(listener.local_addr().unwrap().port());
-        (Arc::new(Server::new(settings.servers[0].clone(), None, &settings)), listener)
+        let url: ServerUrl = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+        let settings = Upstream::new("up".parse().unwrap(), vec![url.into()]);
+        (Arc::new(Server::new(Arc::new(Endpoint::new(&settings.servers[0])), None, &settings)), listener)
     }
 
     #[tokio::test]

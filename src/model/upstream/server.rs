@@ -1,16 +1,12 @@
-//! Upstreams: the APIs behind Argus.
+//! Servers: where they are, and how much of the work is theirs.
 
 use std::fmt;
-use std::path::PathBuf;
 use std::str::FromStr;
-use std::time::Duration;
-
-use serde::{Deserialize, Serialize};
-
-use super::id::Name;
 
 /// Most servers of one upstream.
 pub const SERVERS_MAX: usize = 256;
+/// Largest weight. Turns are laid out beforehand, so that weights have a bound.
+pub const WEIGHT_MAX: u16 = 100;
 
 /// What is wrong with the address of a server.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -26,6 +22,21 @@ pub struct ServerUrl {
     pub host: Box<str>,
     /// Port.
     pub port: u16,
+}
+
+/// One server of an upstream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Server {
+    /// Where it is.
+    pub url: ServerUrl,
+    /// Its share of the requests, in relation to the weights of the others: 1 to [`WEIGHT_MAX`].
+    pub weight: u16,
+}
+
+impl From<ServerUrl> for Server {
+    fn from(url: ServerUrl) -> Self {
+        Server { url, weight: 1 }
+    }
 }
 
 impl ServerUrl {
@@ -74,43 +85,6 @@ impl fmt::Display for ServerUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}://{}", if self.tls { "https" } else { "http" }, self.authority())
     }
-}
-
-/// Which server takes the next request.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Balance {
-    /// One after the other.
-    #[default]
-    RoundRobin,
-    /// The one with the fewest requests in flight from this worker.
-    LeastRequests,
-}
-
-/// How TLS is spoken to an upstream.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct UpstreamTls {
-    /// File of the certificates trusted; the built-in roots if absent.
-    pub ca: Option<PathBuf>,
-    /// Name expected in the certificate; the server's host if absent.
-    pub server_name: Option<String>,
-}
-
-/// One upstream, as configured.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Upstream {
-    /// Its name.
-    pub name: Name,
-    /// Its servers, at least one.
-    pub servers: Vec<ServerUrl>,
-    /// Which one is next.
-    pub balance: Balance,
-    /// Longest wait for a connection, TLS included.
-    pub connect_timeout: Duration,
-    /// Longest wait for the head of the answer, and then between two pieces of its body.
-    pub request_timeout: Duration,
-    /// TLS settings for `https` servers.
-    pub tls: UpstreamTls,
 }
 
 #[cfg(test)]

@@ -1,0 +1,111 @@
+//! Upstreams and their servers.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
+
+use crate::config::value::{DurationText, OneOrMany};
+
+/// One API behind Argus.
+///
+/// ```toml
+/// [upstreams.orders]
+/// servers         = ["http://orders-1:8080", { url = "http://orders-2:8080", weight = 3 }]
+/// balance         = "least_requests"
+/// connect_timeout = "2s"
+/// request_timeout = "30s"
+///
+/// [upstreams.reports]
+/// servers = ["https://reports.internal:8443"]
+/// tls     = { server_name = "reports.internal" }
+/// ```
+#[derive(Debug, Default, serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct UpstreamText {
+    /// Its servers: URLs of scheme, host and port, or tables of a URL and a weight.
+    pub servers: Option<OneOrMany<ServerText>>,
+    /// Which server takes the next request: `round_robin`; `least_requests` for the less busy of two that are drawn;
+    /// or always the same one for the same caller: `hash:owner` (of the key), `hash:key`, `hash:ip`,
+    /// `hash:header:NAME`. A caller without an owner is told by its key, one without a key by its address.
+    #[schemars(extend("default" = "round_robin"))]
+    pub balance: Option<String>,
+    /// Longest wait for a connection, TLS included.
+    #[schemars(extend("default" = "2s"))]
+    pub connect_timeout: Option<DurationText>,
+    /// Longest wait for the head of the answer, and then between two pieces of its body.
+    #[schemars(extend("default" = "30s"))]
+    pub request_timeout: Option<DurationText>,
+    /// TLS to servers whose URL says `https`.
+    pub tls: Option<UpstreamTlsText>,
+}
+
+/// A server: its URL alone, or with more about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::config) struct ServerText {
+    pub url: Option<String>,
+    pub weight: Option<u16>,
+}
+
+/// A server with more than its URL.
+#[derive(Debug, serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct ServerTable {
+    /// Scheme, host and port.
+    pub url: Option<String>,
+    /// Its share of the requests in relation to the weights of the others, 1 to 100.
+    #[schemars(extend("default" = 1))]
+    pub weight: Option<u16>,
+}
+
+impl<'de> Deserialize<'de> for ServerText {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        struct Either;
+
+        impl<'de> Visitor<'de> for Either {
+            type Value = ServerText;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a URL in quotes, or a table such as { url = \"http://127.0.0.1:3000\", weight = 2 }")
+            }
+
+            fn visit_str<E: de::Error>(self, v: &str) -> Result<ServerText, E> {
+                Ok(ServerText { url: Some(v.to_owned()), weight: None })
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<ServerText, A::Error> {
+                let ServerTable { url, weight } = ServerTable::deserialize(MapAccessDeserializer::new(map))?;
+                Ok(ServerText { url, weight })
+            }
+        }
+
+        d.deserialize_any(Either)
+    }
+}
+
+impl JsonSchema for ServerText {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Server".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let table = generator.subschema_for::<ServerTable>();
+        json_schema!({"anyOf": [{"type": "string"}, table]})
+    }
+}
+
+/// How TLS is spoken to an upstream.
+#[derive(Debug, Default, serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct UpstreamTlsText {
+    /// PEM file of the certificates that are trusted, instead of the built-in ones.
+    pub ca: Option<String>,
+    /// Name expected in the server's certificate, where it is not the URL's host.
+    pub server_name: Option<String>,
+}

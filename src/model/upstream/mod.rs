@@ -1,0 +1,52 @@
+//! Upstreams: the APIs behind Argus.
+
+mod balance;
+mod server;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use balance::{Balance, BalanceError, HashBy};
+pub use server::{SERVERS_MAX, Server, ServerUrl, ServerUrlError, WEIGHT_MAX};
+
+use super::id::Name;
+
+/// How TLS is spoken to an upstream.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UpstreamTls {
+    /// File of the certificates trusted; the built-in roots if absent.
+    pub ca: Option<PathBuf>,
+    /// Name expected in the certificate; the server's host if absent.
+    pub server_name: Option<String>,
+}
+
+/// One upstream, as configured.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Upstream {
+    /// Its name.
+    pub name: Name,
+    /// Its servers, at least one.
+    pub servers: Vec<Server>,
+    /// Which one is next.
+    pub balance: Balance,
+    /// Longest wait for a connection, TLS included.
+    pub connect_timeout: Duration,
+    /// Longest wait for the head of the answer, and then between two pieces of its body.
+    pub request_timeout: Duration,
+    /// TLS settings for `https` servers.
+    pub tls: UpstreamTls,
+}
+
+impl Upstream {
+    /// One about which nothing is written but its servers.
+    pub fn new(name: Name, servers: Vec<Server>) -> Self {
+        Upstream {
+            name,
+            servers,
+            balance: Balance::default(),
+            connect_timeout: Duration::from_secs(2),
+            request_timeout: Duration::from_secs(30),
+            tls: UpstreamTls::default(),
+        }
+    }
+}
