@@ -162,6 +162,8 @@ mod tests {
             host: "",
             path: "/",
             query,
+            body_bytes: 0,
+            body_bytes_max: None,
             headers: &headers,
             client: &ClientFacts::new("192.0.2.1".parse().unwrap(), 64),
             secure: true,

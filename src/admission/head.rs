@@ -23,6 +23,10 @@ pub struct Head<'a> {
     pub path: &'a str,
     /// Its query, as sent, without the `?`.
     pub query: Option<&'a str>,
+    /// Bytes of its body, as it says; 0 where it does not.
+    pub body_bytes: u64,
+    /// Most bytes of a body that the listener takes; `None` for any number.
+    pub body_bytes_max: Option<u64>,
     /// Its fields.
     pub headers: &'a HeaderMap,
     /// Who sent it.

@@ -36,7 +36,7 @@ pub use crate::snapshot::Access;
 pub use explain::{Caller, ExplainInput, Explanation, Step, StepOutcome, Target, Verification};
 pub use head::{ClientFacts, Head};
 pub use report::LimitReport;
-pub use route::settle;
+pub use route::{find_route, settle};
 pub use standing::Standing;
 pub use verdict::{Admitted, Decision, DecisionSource, Observed, Refusal};
 
@@ -148,6 +148,8 @@ impl Engine {
             host: target.map_or("", |t| &t.host),
             path: &path,
             query: target.and_then(|t| t.query.as_deref()),
+            body_bytes: 0,
+            body_bytes_max: None,
             headers: &input.headers,
             client: &client,
             secure: true,
@@ -166,6 +168,7 @@ impl Engine {
         transport(ask.head)?;
         *route = self.route(ask, access, met, watch).await?;
         let route = route.as_ref();
+        route.map_or(Ok(()), |route| route::takes_body(ask.head, route))?;
         if route.is_none_or(|r| r.route.auth == RouteAuth::ApiKey) {
             self.caller(ask, route, access, met, watch).await?;
         } else {

@@ -7,9 +7,10 @@ use http::{HeaderMap, Method};
 
 use super::explain::{Failure, Watch};
 use super::verdict::{Refusal, echo};
-use super::{Ask, Checked};
+use super::{Ask, Checked, Head};
 use crate::model::reason::Reason;
 use crate::model::request_path::{self, PathFault, Reading};
+use crate::model::route_rules::BodySize;
 use crate::snapshot::route_table::RouteMatch;
 use crate::snapshot::{ActiveRoute, Snapshot};
 
@@ -20,13 +21,10 @@ use crate::snapshot::{ActiveRoute, Snapshot};
 /// When the path could be read in several ways and the route does not take that.
 pub fn settle<'p>(
     snapshot: &Snapshot,
-    (method, host, headers): (&Method, &str, &HeaderMap),
+    asked: (&Method, &str, &HeaderMap),
     path: &'p str,
 ) -> Result<Cow<'p, str>, PathFault> {
-    let find = |path: &str| match snapshot.table.find(host, path, method, headers) {
-        RouteMatch::Found(route) => Some(route),
-        RouteMatch::MethodNotAllowed(_) | RouteMatch::NotFound => None,
-    };
+    let find = |path: &str| find_route(snapshot, asked, path);
     match request_path::read(path)? {
         Reading::Plain => Ok(Cow::Borrowed(path)),
         Reading::Dots(resolved) => match find(&resolved) {
@@ -40,6 +38,18 @@ pub fn settle<'p>(
             }
             _ => Err(PathFault::EncodedSlash),
         },
+    }
+}
+
+/// The route that takes requests by this method, for this host, with these fields, and a settled path.
+pub fn find_route<'s>(
+    snapshot: &'s Snapshot,
+    (method, host, headers): (&Method, &str, &HeaderMap),
+    path: &str,
+) -> Option<&'s Arc<ActiveRoute>> {
+    match snapshot.table.find(host, path, method, headers) {
+        RouteMatch::Found(route) => Some(route),
+        RouteMatch::MethodNotAllowed(_) | RouteMatch::NotFound => None,
     }
 }
 
@@ -83,6 +93,18 @@ pub(super) fn find(ask: &Ask<'_>, watch: &mut impl Watch) -> Checked<Arc<ActiveR
             });
             let detail = format!("No route takes the path {path} on the host {host}. Check the address.");
             Err(Refusal::new(Reason::RouteNotFound, detail))
+        }
+    }
+}
+
+/// Refuses a body that says it is larger than is taken here: the route's bound, or else the listener's.
+pub(super) fn takes_body(head: &Head<'_>, route: &ActiveRoute) -> Checked<()> {
+    let max = route.route.rules.max_body_size.map_or(head.body_bytes_max, BodySize::bound);
+    match max.filter(|max| head.body_bytes > *max) {
+        None => Ok(()),
+        Some(max) => {
+            let detail = format!("The body is larger than {max} bytes. Send less at a time.");
+            Err(Refusal::new(Reason::BodyTooLarge, detail))
         }
     }
 }

@@ -11,7 +11,20 @@ use super::problem::{Code, Problems};
 use super::source::Place;
 
 /// Fields whose value is never shown.
-pub(super) const SECRET_FIELDS: &[&str] = &["pepper", "key", "password", "secret", "token", "client_secret"];
+pub(super) const SECRET_FIELDS: &[&str] = &[
+    "pepper",
+    "key",
+    "password",
+    "secret",
+    "token",
+    "client_secret",
+    "Authorization",
+    "authorization",
+    "Cookie",
+    "cookie",
+    "X-API-Key",
+    "x-api-key",
+];
 
 /// Longest secret, in bytes.
 pub(super) const SECRET_BYTES_MAX: usize = 4_096;

@@ -74,13 +74,19 @@ fn walk(node: &Node, sources: &Sources, path: &mut Vec<String>, out: &mut Vec<Sh
         }
         return;
     }
-    let secret = path.last().is_some_and(|field| SECRET_FIELDS.contains(&field.as_str()));
+    let secret = path.last().is_some_and(|field| SECRET_FIELDS.contains(&field.as_str())) || is_sent_upstream(path);
     let value = if secret { "\"••••\"".to_owned() } else { toml_text(node) };
     let from = match sources.get(node.at.source) {
         Some(Source::File { .. }) => sources.shown_line(node.at),
         _ => sources.shown(node.at),
     };
     out.push(Shown { field: path.join("."), value, from });
+}
+
+/// Whether this is a field that the upstream is sent, which may be what Argus proves itself with there.
+fn is_sent_upstream(path: &[String]) -> bool {
+    matches!(path, [routes, _, rules, verb, _]
+        if routes == "routes" && rules == "request_headers" && matches!(verb.as_str(), "set" | "add"))
 }
 
 /// The value as it could be written.

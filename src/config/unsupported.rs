@@ -59,7 +59,6 @@ const UNSUPPORTED: &[(&str, When)] = &[
     ("plans.*.quota.warn_at", Always),
     ("retention.access_log", Always),
     ("routes.*.auth", Words(&["jwt", "mtls", "signature", "oauth2", "introspection"])),
-    ("routes.*.cors", Always),
     ("routes.*.errors.html", Always),
     ("routes.*.limits.*.by", LIMIT_BY),
     ("routes.*.limits.*.count_refused", Always),

@@ -204,6 +204,11 @@ pub struct OriginRule {
 }
 
 impl OriginRule {
+    /// Only these.
+    pub fn only(allow: Vec<OriginPattern>) -> Self {
+        OriginRule { allow: Some(allow), deny: Vec::new() }
+    }
+
     /// Whether a caller that names `origin` (an `Origin` or `Referer` value) passes. One that names none, or something
     /// unreadable, passes only where nothing in particular is allowed.
     pub fn allows(&self, origin: Option<&str>) -> bool {

@@ -6,7 +6,9 @@
 pub mod audit;
 pub mod clock;
 pub mod condition;
+pub mod cors;
 pub mod country;
+pub mod header_rules;
 pub mod id;
 pub mod key;
 pub mod key_format;
@@ -16,6 +18,7 @@ pub mod owner;
 pub mod plan;
 pub mod reason;
 pub mod request_path;
+pub mod rewrite;
 pub mod role;
 pub mod route;
 pub mod route_rules;

@@ -78,7 +78,7 @@ reasons! {
     RateLimited = "rate_limited", TOO_MANY_REQUESTS, "http_request_denied";
     /// A quota is used up.
     QuotaExceeded = "quota_exceeded", TOO_MANY_REQUESTS, "http_request_denied";
-    /// The body is larger than the listener takes.
+    /// The body is larger than the listener or the route takes.
     BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE, "http_request_error";
     /// The header is larger than the listener takes.
     HeadersTooLarge = "headers_too_large", REQUEST_HEADER_FIELDS_TOO_LARGE, "http_request_error";
@@ -94,6 +94,8 @@ reasons! {
     UpstreamUnreachable = "upstream_unreachable", BAD_GATEWAY, "connection_refused";
     /// The upstream sent something that is not HTTP, or broke off before its answer.
     UpstreamInvalid = "upstream_invalid", BAD_GATEWAY, "http_protocol_error";
+    /// The upstream's answer is larger than the route lets through.
+    ResponseTooLarge = "response_too_large", BAD_GATEWAY, "http_response_body_size";
     /// The upstream took too long.
     UpstreamTimeout = "upstream_timeout", GATEWAY_TIMEOUT, "connection_timeout";
     /// No server of the upstream is in service.

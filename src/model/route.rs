@@ -231,8 +231,6 @@ pub struct Route {
     pub conditions: Vec<Name>,
     /// Limits of the route itself.
     pub limits: Vec<Limit>,
-    /// Cut from the front of the path before forwarding. Ends at a segment's end.
-    pub strip_prefix: Option<Box<str>>,
     /// How refusals look.
     pub error_style: ErrorStyle,
     /// What it does to its requests.

@@ -26,7 +26,7 @@ pub enum BodyError {
     /// The peer broke off, or sent nonsense.
     #[error("the body broke off")]
     Broken(#[source] hyper::Error),
-    /// More than the listener takes.
+    /// More than is let through.
     #[error("the body is larger than {0} bytes")]
     TooLarge(u64),
     /// Nothing came for too long.
@@ -148,6 +148,13 @@ fn is_end(error: &hyper::Error) -> bool {
     by_io || error.is_incomplete_message() || error.is_closed() || error.is_canceled()
 }
 
+/// The frame, if it fits into what is left.
+fn within((left, max): &mut (u64, u64), frame: Frame<Bytes>) -> Result<Frame<Bytes>, BodyError> {
+    let len = frame.data_ref().map_or(0, |data| data.len() as u64);
+    *left = left.checked_sub(len).ok_or(BodyError::TooLarge(*max))?;
+    Ok(without_forbidden_trailers(frame))
+}
+
 fn without_forbidden_trailers(frame: Frame<Bytes>) -> Frame<Bytes> {
     match frame.into_trailers() {
         Ok(mut trailers) => {
@@ -179,6 +186,8 @@ enum Source {
         incoming: Ahead,
         lease: Option<Lease>,
         stall: Stall,
+        /// Bytes that may still come, of how many.
+        left: (u64, u64),
         /// The request's body: a connection on which it is still on its way takes no other request.
         request: Option<Arc<BodyProgress>>,
     },
@@ -212,10 +221,11 @@ impl ResponseBody {
     /// The upstream's body. Its connection goes back to the pool when it has been read to its end, if the request's own
     /// body has come to its end too.
     pub fn upstream(answer: UpstreamAnswer, ticket: Box<Ticket>, turn: Turn) -> (http::response::Parts, Self) {
-        let UpstreamAnswer { response, lease, stall, progress } = answer;
+        let UpstreamAnswer { response, lease, stall, bytes_max, progress } = answer;
         let (head, incoming) = response.into_parts();
         let stall = Stall { allowed: stall, timer: None };
-        let source = Source::Upstream { incoming, lease: Some(lease), stall, request: progress };
+        let source =
+            Source::Upstream { incoming, lease: Some(lease), stall, left: (bytes_max, bytes_max), request: progress };
         let mut body =
             ResponseBody { ended: false, source, ticket: Some(ticket), turn: Some(turn), ends_with_connection: false };
         if body.is_end_stream() {
@@ -278,10 +288,10 @@ impl Body for ResponseBody {
                 let text = text.take().filter(|t| !t.is_empty());
                 Poll::Ready(text.map(|t| Ok(Frame::data(t))))
             }
-            Source::Upstream { incoming, stall, .. } => match Pin::new(incoming).poll_frame(cx) {
+            Source::Upstream { incoming, stall, left, .. } => match Pin::new(incoming).poll_frame(cx) {
                 Poll::Ready(frame) => {
                     stall.timer = None;
-                    Poll::Ready(frame.map(|f| f.map(without_forbidden_trailers).map_err(BodyError::Broken)))
+                    Poll::Ready(frame.map(|f| within(left, f.map_err(BodyError::Broken)?)))
                 }
                 Poll::Pending => {
                     let allowed = stall.allowed;

@@ -1,5 +1,6 @@
 //! Forwarding: the only consumer of [`Admitted`]. Headers rewritten, the upstream asked, its answer handed back.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -14,15 +15,18 @@ use super::ahead::Ahead;
 use super::body::{BodyProgress, RequestBody};
 use super::client_addr::is_forwarded_over_tls;
 use super::headers::{self, Origin, X_REQUEST_ID};
+use super::normalize;
 use super::rejection::Refused;
 use super::request::Arrival;
 use super::response;
+use super::rules;
 use super::upgrade::{self, Switch};
 use super::upstream::{Group, Lease, UpstreamError, to_origin_form};
 use crate::admission::Admitted;
 use crate::config::{AddressFrom, ApiKeyAuth, CredentialPlace};
 use crate::model::key_format;
 use crate::model::route::{ByMethod, Route, RouteAuth};
+use crate::model::route_rules::{BodySize, UpstreamHost};
 use crate::record::Ticket;
 use crate::record::redact::without_parameter;
 use crate::snapshot::identity::IdentityNames;
@@ -32,6 +36,8 @@ use crate::snapshot::identity::IdentityNames;
 pub enum Answer {
     /// An answer to pass on.
     Response(UpstreamAnswer),
+    /// A browser asked beforehand what a page may do; Argus answers for itself.
+    Preflight,
     /// The upstream agreed to speak another protocol.
     Switched(Switch),
 }
@@ -45,6 +51,8 @@ pub struct UpstreamAnswer {
     pub lease: Lease,
     /// How long its body may stand still.
     pub stall: Duration,
+    /// Most bytes of its body.
+    pub bytes_max: u64,
     /// What is known of the request's body, which may still be on its way.
     pub progress: Option<Arc<BodyProgress>>,
 }
@@ -66,13 +74,15 @@ pub async fn forward(
     let (mut head, body) = request.into_parts();
     let config = &arrival.view.snapshot.config;
     edit_headers(&mut head.headers, arrival, &admitted, (head.uri.authority(), head.version));
-    head.uri = edit_target(head.uri, &active.route, &config.api_key);
+    head.uri = edit_target(head.uri, &active.route, &config.api_key)?;
     if let Some(switch) = &switch {
         switch.announce(&mut head.headers);
     }
     let progress = (!body.is_end_stream()).then(|| Arc::new(BodyProgress::default()));
     ticket.bytes_in = progress.as_ref().map(|p| Arc::clone(&p.bytes));
-    let max = arrival.connection.listener.settings.limits.max_body_size.unwrap_or(u64::MAX);
+    let rules = &active.route.rules;
+    let of_listener = arrival.connection.listener.settings.limits.max_body_size;
+    let max = rules.max_body_size.map_or(of_listener, BodySize::bound).unwrap_or(u64::MAX);
     if progress.is_some() {
         keep_framing(&mut head);
     }
@@ -93,8 +103,12 @@ pub async fn forward(
         _ => {
             let stall = group.settings().request_timeout;
             let (head, body) = response.into_parts();
+            let bytes_max = rules.max_response_size.unwrap_or(u64::MAX);
+            if response::declared_bytes(&ticket.method, &head) > bytes_max {
+                return Err(Refused::ResponseTooLarge);
+            }
             let response = Response::from_parts(head, Ahead::of(body).await);
-            Ok(Answer::Response(UpstreamAnswer { response, lease, stall, progress }))
+            Ok(Answer::Response(UpstreamAnswer { response, lease, stall, bytes_max, progress }))
         }
     }
 }
@@ -149,7 +163,14 @@ fn edit_headers(
     let id = arrival.id.header();
     identify(headers, admitted, &arrival.view.snapshot.identity);
     headers.insert(arrival.view.snapshot.identity.request_id.clone(), id.clone());
-    headers.insert(X_REQUEST_ID, id);
+    headers.insert(X_REQUEST_ID, id.clone());
+    match &route.rules.host {
+        UpstreamHost::Client => {}
+        // Whoever asks the server puts its own in the place of one that is missing.
+        UpstreamHost::Upstream => drop(headers.remove(HOST)),
+        UpstreamHost::Name(host) => drop(headers.insert(HOST, host.clone())),
+    }
+    rules::headers::of_request(headers, arrival, admitted, &id);
 }
 
 /// Who calls. A fact that is unknown has no field: whatever the client sent under that name is gone already.
@@ -200,8 +221,8 @@ fn remove_authorization(headers: &mut HeaderMap, scheme: &str, route: RouteAuth)
     }
 }
 
-/// The target as the upstream gets it: without the prefix the route cuts off, and without a key in the query.
-fn edit_target(uri: Uri, route: &Route, auth: &ApiKeyAuth) -> Uri {
+/// The target as the upstream gets it: with the path that the route makes of it, and without a key in the query.
+fn edit_target(uri: Uri, route: &Route, auth: &ApiKeyAuth) -> Result<Uri, Refused> {
     let in_query = |query: &str| {
         let mut query = Some(query.to_owned());
         for place in &auth.from {
@@ -214,21 +235,18 @@ fn edit_target(uri: Uri, route: &Route, auth: &ApiKeyAuth) -> Uri {
     let cuts_query = !auth.forward_credential
         && uri.query().is_some()
         && auth.from.iter().any(|p| matches!(p, CredentialPlace::Query(_)));
-    if !cuts_query && route.strip_prefix.is_none() {
-        return uri;
+    let rewrite = route.rules.rewrite.as_ref();
+    if !cuts_query && rewrite.is_none() {
+        return Ok(uri);
     }
-    let path = match &route.strip_prefix {
-        Some(prefix) => uri.path().strip_prefix(&**prefix).unwrap_or(uri.path()),
-        None => uri.path(),
-    };
-    let slash = if path.starts_with('/') || path == "*" { "" } else { "/" };
+    let path = rewrite.map_or(Cow::Borrowed(uri.path()), |rewrite| rewrite.apply(uri.path()));
     let query = if cuts_query { uri.query().and_then(in_query) } else { uri.query().map(str::to_owned) };
     let target = match query {
-        Some(query) => [slash, path, "?", &query].concat(),
-        None => [slash, path].concat(),
+        Some(query) => [&path, "?", &query].concat(),
+        None => path.into_owned(),
     };
-    // Parts of a target that was valid make a valid target.
-    target.parse().unwrap_or(uri)
+    // Parts of a target that was valid make a valid target, but for its length.
+    target.parse().map_err(|_| Refused::Malformed(normalize::TARGET_TOO_LONG))
 }
 
 /// Asks the upstream. A request of which nothing was written is sent again; one that was written on a kept connection,
@@ -283,7 +301,7 @@ fn into_parts<B>(error: hyper::client::conn::TrySendError<Request<B>>) -> (hyper
 /// Whose fault a broken exchange is.
 fn fault(progress: Option<&BodyProgress>) -> Refused {
     match progress {
-        Some(p) if p.is_too_large() => Refused::BodyTooLarge(0),
+        Some(p) if p.is_too_large() => Refused::BodyTooLarge,
         Some(p) if p.is_gone() => Refused::ClientGone,
         Some(p) if p.is_broken() => Refused::ClientBrokeOff,
         _ => Refused::UpstreamInvalid,

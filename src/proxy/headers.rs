@@ -113,7 +113,7 @@ pub fn keep_honest_trailers(headers: &mut HeaderMap, identity_prefix: &str, cred
 }
 
 /// `Trailer` announces to the next hop only what may pass.
-fn keep_trailers(headers: &mut HeaderMap, may_pass: impl Fn(&HeaderName) -> bool) {
+pub fn keep_trailers(headers: &mut HeaderMap, may_pass: impl Fn(&HeaderName) -> bool) {
     let names: Vec<HeaderName> = headers
         .get_all(TRAILER)
         .iter()

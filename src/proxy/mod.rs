@@ -17,6 +17,7 @@ pub mod proxy_protocol;
 pub mod rejection;
 pub mod request;
 pub mod response;
+pub mod rules;
 pub mod strict;
 pub mod tls;
 pub mod upgrade;

@@ -19,6 +19,13 @@ pub struct Malformed {
     pub detail: &'static str,
 }
 
+/// A target that is too long for the upstream once the route has rewritten it.
+pub const TARGET_TOO_LONG: Malformed = Malformed {
+    reason: Reason::TargetTooLong,
+    cause: "target_too_long",
+    detail: "The target is too long. Send a shorter one.",
+};
+
 impl From<PathFault> for Malformed {
     fn from(fault: PathFault) -> Self {
         malformed(fault.cause(), fault.detail())

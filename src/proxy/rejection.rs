@@ -26,8 +26,8 @@ pub enum Refused {
     Malformed(Malformed),
     /// It was decided so.
     Decision(Box<Refusal>),
-    /// Its body is larger than so many bytes (0 where the bound is not known here).
-    BodyTooLarge(u64),
+    /// Its body turned out larger than is taken.
+    BodyTooLarge,
     /// It asks for a protocol that is not served: why.
     Upgrade(StatusCode, &'static str),
     /// The client went away in the middle of its body.
@@ -40,6 +40,8 @@ pub enum Refused {
     UpstreamUnreachable,
     /// The upstream's answer was not HTTP, or broke off.
     UpstreamInvalid,
+    /// The upstream's answer is larger than the route lets through.
+    ResponseTooLarge,
     /// The upstream took too long.
     UpstreamTimeout,
     /// Too much to do.
@@ -81,7 +83,7 @@ pub fn refuse(
     let redirect = redirect(&refused, &ticket);
     let mut problem = problem(refused);
     let config = &arrival.view.snapshot.config;
-    let (content_type, body) = match (&redirect, told.style) {
+    let (content_type, body) = match (&redirect, told.style()) {
         (Some(_), _) => ("text/plain; charset=utf-8", Vec::new()),
         (None, ErrorStyle::Problem) => ("application/problem+json", problem_json(&problem, &config.errors, arrival)),
         (None, ErrorStyle::Argus) => ("application/json", argus_json(&problem)),
@@ -139,13 +141,9 @@ fn problem(refused: Refused) -> Problem {
     match refused {
         Refused::Malformed(m) => Problem { close: true, ..plain(m.reason, m.detail) },
         Refused::Decision(refusal) => decided(*refusal),
-        Refused::BodyTooLarge(0) => {
+        Refused::BodyTooLarge => {
             let detail = "The body is larger than is taken here. Send less at a time.";
             Problem { close: true, ..plain(Reason::BodyTooLarge, detail) }
-        }
-        Refused::BodyTooLarge(max) => {
-            let detail = format!("The body is larger than {max} bytes. Send less at a time.");
-            Problem { close: true, ..plain(Reason::BodyTooLarge, &detail) }
         }
         Refused::Upgrade(status, detail) => {
             let mut problem = Problem { status, close: true, ..plain(Reason::UpgradeRefused, detail) };
@@ -168,6 +166,10 @@ fn problem(refused: Refused) -> Problem {
         Refused::UpstreamInvalid => plain(
             Reason::UpstreamInvalid,
             "The API behind this gateway broke off or sent something that is not HTTP. Try again later.",
+        ),
+        Refused::ResponseTooLarge => plain(
+            Reason::ResponseTooLarge,
+            "The answer of the API behind this gateway is larger than is let through. Ask for less at a time.",
         ),
         Refused::UpstreamTimeout => {
             plain(Reason::UpstreamTimeout, "The API behind this gateway took too long. Try again later.")
@@ -210,7 +212,8 @@ fn decided(refusal: Refusal) -> Problem {
         status: refusal.reason.status(),
         detail: refusal.detail.into_owned(),
         retry_after_s: refusal.retry_after_s.or(failing.then_some(RETRY_AFTER_FAILURE_S)),
-        close: false,
+        // The body was not read, and is too large to be read to its end.
+        close: refusal.reason == Reason::BodyTooLarge,
         members,
         headers,
     }

@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use http::{Request, Response, Uri};
+use http::header::ORIGIN;
+use http::{HeaderMap, Request, Response, Uri};
 use hyper::body::Incoming;
 
 use super::body::ResponseBody;
@@ -16,12 +17,14 @@ use super::headers::X_REQUEST_ID;
 use super::normalize::Malformed;
 use super::rejection::{self, Refused};
 use super::response::{self, Told};
+use super::rules;
 use super::worker::View;
 use super::{normalize, upgrade};
 use crate::admission::{ClientFacts, Head, settle};
 use crate::model::clock::Now;
 use crate::record::Ticket;
 use crate::record::ticket::{Caller, Opening, RequestId};
+use crate::snapshot::{ActiveRoute, InsecureRequests};
 
 /// What is known of a request besides its own head.
 #[derive(Debug)]
@@ -51,6 +54,7 @@ pub async fn handle(
     let mut told = Told::default();
     Ok(match exchange(&arrival, request, &mut ticket, &mut told).await {
         Ok(Answer::Response(answer)) => response::pass_on(&arrival, answer, &told, (ticket, turn)),
+        Ok(Answer::Preflight) => rules::cors::answer(&arrival, &told, (ticket, turn)),
         Ok(Answer::Switched(switch)) => upgrade::switch(&arrival, switch, &told, (ticket, turn)),
         Err(refused) => rejection::refuse(&arrival, refused, &told, (ticket, turn)),
     })
@@ -99,10 +103,11 @@ async fn exchange(
     let is_tls = arrival.connection.tls.is_some();
     let secure = is_tls || (arrival.trusted && is_forwarded_over_tls(&config.clients, request.headers()));
     normalize::scheme(&request, is_tls, secure)?;
-    if let Some(max) = settings.limits.max_body_size
-        && content_length(&request).is_some_and(|n| n > max)
+    if (secure || settings.insecure_requests == InsecureRequests::Allow)
+        && let Some(route) = rules::cors::asked_about(arrival, &request, &host)
     {
-        return Err(Refused::BodyTooLarge(max));
+        note_route(arrival, Arc::clone(route), request.headers(), (ticket, told));
+        return Ok(Answer::Preflight);
     }
     if let Some(target) = resolved_target(arrival, &request, &host)? {
         host = host.into_owned().into();
@@ -113,6 +118,8 @@ async fn exchange(
         host: &host,
         path: request.uri().path(),
         query: request.uri().query(),
+        body_bytes: content_length(&request).unwrap_or(0),
+        body_bytes_max: settings.limits.max_body_size,
         headers: request.headers(),
         client: &arrival.client,
         secure,
@@ -123,9 +130,8 @@ async fn exchange(
     let engine = &arrival.connection.worker.shared.engine;
     let decision = engine.decide(&arrival.view.snapshot, &head).await;
     ticket.decided(decision.source.as_str(), begun);
-    if let Some(route) = &decision.route {
-        ticket.route = Some((route.route.name.clone(), arrival.view.route_number(route.index)));
-        told.style = route.route.error_style;
+    if let Some(route) = decision.route {
+        note_route(arrival, route, request.headers(), (ticket, told));
     }
     if let Some(access) = &decision.access {
         ticket.caller =
@@ -145,6 +151,20 @@ async fn exchange(
     let admitted = decision.outcome.map_err(Refused::Decision)?;
     drop(host);
     forward::forward(arrival, admitted, request, ticket).await
+}
+
+/// Notes the route that takes the request, and the page that calls, if the route has rules for such.
+fn note_route(
+    arrival: &Arrival,
+    route: Arc<ActiveRoute>,
+    headers: &HeaderMap,
+    (ticket, told): (&mut Ticket, &mut Told),
+) {
+    ticket.route = Some((route.route.name.clone(), arrival.view.route_number(route.index)));
+    if route.route.rules.cors.is_some() {
+        told.origin = headers.get(ORIGIN).cloned();
+    }
+    told.route = Some(route);
 }
 
 /// The target with another path, where the one that was sent has dot segments and its route resolves them.

@@ -1,5 +1,7 @@
 //! The upstream's answer on its way to the client.
 
+use std::sync::Arc;
+
 use http::header::{CONNECTION, CONTENT_LENGTH, STRICT_TRANSPORT_SECURITY, TRANSFER_ENCODING, VIA};
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
 use jiff::{SignedDuration, Timestamp};
@@ -9,11 +11,13 @@ use super::deadline::Turn;
 use super::forward::UpstreamAnswer;
 use super::headers::{self, X_REQUEST_ID};
 use super::request::Arrival;
+use super::rules;
 use crate::admission::LimitReport;
 use crate::config::RateLimitHeaders;
 use crate::model::clock::Now;
 use crate::model::route::ErrorStyle;
 use crate::record::{Outcome, Ticket};
+use crate::snapshot::ActiveRoute;
 
 /// `Proxy-Status` (RFC 9209).
 pub const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
@@ -27,8 +31,10 @@ const EXPIRY_NOTICE: SignedDuration = SignedDuration::from_hours(30 * 24);
 /// What the decision wants told with the answer, whoever gives it.
 #[derive(Debug)]
 pub struct Told {
-    /// How refusals look.
-    pub style: ErrorStyle,
+    /// The route that takes the request, once it was found.
+    pub route: Option<Arc<ActiveRoute>>,
+    /// The page that calls, as its browser names it, where the route has rules for such.
+    pub origin: Option<HeaderValue>,
     /// What became of limits.
     pub limits: LimitReport,
     /// In which fields limits are told.
@@ -39,10 +45,18 @@ pub struct Told {
     pub key_in_query: bool,
 }
 
+impl Told {
+    /// How refusals look.
+    pub fn style(&self) -> ErrorStyle {
+        self.route.as_ref().map_or(ErrorStyle::default(), |route| route.route.error_style)
+    }
+}
+
 impl Default for Told {
     fn default() -> Self {
         Told {
-            style: ErrorStyle::default(),
+            route: None,
+            origin: None,
             limits: LimitReport::empty(),
             families: RateLimitHeaders { ietf: false, legacy: false },
             expires: None,
@@ -68,6 +82,9 @@ pub fn tell(headers: &mut http::HeaderMap, arrival: &Arrival, told: &Told) {
     if let Some(expires) = &told.expires {
         headers.insert(ARGUS_KEY_EXPIRES, expires.clone());
     }
+    if let Some(cors) = told.route.as_ref().and_then(|route| route.route.rules.cors.as_ref()) {
+        rules::cors::mark(headers, cors, told.origin.as_ref());
+    }
     if told.key_in_query {
         headers.insert(ARGUS_WARNING, HeaderValue::from_static("key-in-query"));
     }
@@ -76,14 +93,15 @@ pub fn tell(headers: &mut http::HeaderMap, arrival: &Arrival, told: &Told) {
 /// The upstream's answer, with what concerns its hop removed and what is to be told added.
 pub fn pass_on(
     arrival: &Arrival,
-    answer: UpstreamAnswer,
+    mut answer: UpstreamAnswer,
     told: &Told,
     (mut ticket, turn): (Box<Ticket>, Turn),
 ) -> Response<ResponseBody> {
     ticket.status = answer.response.status().as_u16();
     ticket.outcome = Outcome::Answering;
+    headers::remove_hop_by_hop(answer.response.headers_mut());
+    rules::headers::of_response(answer.response.headers_mut(), arrival, told, &ticket);
     let (mut head, body) = ResponseBody::upstream(answer, ticket, turn);
-    headers::remove_hop_by_hop(&mut head.headers);
     let received = head.version;
     head.headers.append(VIA, headers::via(received));
     if head.status.is_client_error() || head.status.is_server_error() {
@@ -106,6 +124,14 @@ pub fn is_framed_once(headers: &HeaderMap) -> bool {
         (None, Some(coding)) => codings.next().is_none() && coding.as_bytes().eq_ignore_ascii_case(b"chunked"),
         (Some(_), Some(_)) => false,
     }
+}
+
+/// Bytes of the body that an answer says it has; 0 where it does not, or has none to begin with.
+pub fn declared_bytes(method: &http::Method, response: &http::response::Parts) -> u64 {
+    let is_bodyless = *method == http::Method::HEAD || response.status == http::StatusCode::NOT_MODIFIED;
+    let length = response.headers.get(CONTENT_LENGTH).filter(|_| !is_bodyless);
+    // A length that no number holds is larger than any bound.
+    length.map_or(0, |l| l.to_str().ok().and_then(|l| l.parse().ok()).unwrap_or(u64::MAX))
 }
 
 /// Tells an HTTP/1 client that the connection ends with this answer, when Argus is about to stop.

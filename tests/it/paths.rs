@@ -91,3 +91,35 @@ fn explain_reads_the_path_as_the_gateway_does() {
     assert_eq!(run.code, Some(5), "{run:?}");
     assert!(run.stdout.contains("path_rules"), "{}", run.stdout);
 }
+
+#[test]
+fn another_front_is_put_before_the_path() {
+    let origin = Origin::start();
+    let toml = r#"
+[routes.api]
+paths = ["/v1/*"]
+upstream = "{origin}"
+auth = "none"
+path_rules = { dot_segments = "normalize", encoded_slash = "keep" }
+rewrite = { prefix = "/v1", to = "/api/v2" }
+
+[routes.mounted]
+paths = ["/*"]
+upstream = "{origin}"
+auth = "none"
+rewrite = { prefix = "/", to = "/site" }
+"#;
+    let gateway = Gateway::start(&origin, toml);
+    for (sent, got) in [
+        ("/v1/a/b?c=/v1/d", "/api/v2/a/b?c=/v1/d"),
+        ("/v1", "/api/v2"),
+        ("/v1/", "/api/v2/"),
+        ("/v1/%2f//x", "/api/v2/%2f//x"),
+        ("/v1/a/../../v1/b", "/api/v2/b"),
+        ("/v11", "/site/v11"),
+        ("/", "/site/"),
+    ] {
+        gateway.get(sent).send().expect(200);
+        assert_eq!(origin.last().target, got, "{sent}");
+    }
+}

@@ -11,7 +11,8 @@ const LONGER: &[(&str, usize, &str)] =
     &[("src/model/limit.rs", 443, "one grammar of limits: rate, window, strategy and their texts")];
 
 /// Where answers are made. Everything else passes on what these give.
-const ANSWERS: &[&str] = &["src/proxy/rejection", "src/proxy/response", "src/proxy/upgrade", "src/admin/"];
+const ANSWERS: &[&str] =
+    &["src/proxy/rejection", "src/proxy/response", "src/proxy/upgrade", "src/admin/", "src/proxy/rules/cors.rs"];
 
 /// Where the command line writes.
 const OUTPUT: &str = "src/cli/output";

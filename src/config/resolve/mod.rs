@@ -4,6 +4,8 @@
 mod callers;
 mod certificate;
 mod clash;
+mod cors;
+mod header_rules;
 mod keys;
 mod listeners;
 mod policy;
@@ -17,6 +19,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use self::route_rules::Around;
 use super::nearest::nearest;
 use super::problem::{Code, Problem, Problems};
 use super::source::Place;
@@ -68,7 +71,9 @@ impl Context<'_> {
         let keys = self.keys(written);
         let plans = self.plans(written);
         let conditions = self.conditions(written);
-        let routes = self.routes(written, &mut upstreams, &keys.environments);
+        let identity_prefix = self.identity_prefix(written);
+        let around = Around { environments: &keys.environments, api_key: &api_key, identity_prefix: &identity_prefix };
+        let routes = self.routes(written, &mut upstreams, around);
         let store = self.store(written);
         let admin = self.admin(written, &store);
         let ops = self.ops(written);
@@ -91,7 +96,7 @@ impl Context<'_> {
             ops,
             errors: self.errors(written),
             ratelimit_headers: self.ratelimit_headers(written),
-            identity_prefix: self.identity_prefix(written),
+            identity_prefix,
             retention: self.retention(written),
             workers,
             counter_bytes_max,

@@ -4,6 +4,7 @@ use http::{HeaderName, Method};
 
 use super::Context;
 use super::clash::Shape;
+use super::route_rules::Around;
 use super::upstreams::anonymous;
 use crate::config::problem::Code;
 use crate::config::tree::path;
@@ -20,14 +21,14 @@ impl Context<'_> {
         &mut self,
         written: &Written,
         upstreams: &mut Vec<Upstream>,
-        environments: &[Box<str>],
+        around: Around<'_>,
     ) -> Vec<Route> {
         let (mut out, mut shapes) = (Vec::new(), Vec::new());
         let mut anonymous = Vec::new();
         for name in self.in_order("routes") {
             if let Some(text) = written.routes.as_ref().and_then(|tables| tables.get(&name)) {
                 let upstream = self.route_upstream(&name, text, written, upstreams, &mut anonymous);
-                let (route, shape) = self.route(&name, text, written, upstream, environments);
+                let (route, shape) = self.route(&name, text, written, (upstream, around));
                 let spoiled = Shape::fields().any(|field| self.problems.any_below(&path(&["routes", &name, field])));
                 shapes.extend(Some(shape).filter(|_| !spoiled));
                 out.extend(route.filter(|_| !self.problems.any_below(&path(&["routes", &name]))));
@@ -47,8 +48,7 @@ impl Context<'_> {
         name: &str,
         text: &RouteText,
         written: &Written,
-        upstream: Option<Name>,
-        environments: &[Box<str>],
+        (upstream, around): (Option<Name>, Around<'_>),
     ) -> (Option<Route>, Shape) {
         let field = |field: &'static str| ["routes", name, field];
         let named = self.name("routes", name);
@@ -72,8 +72,8 @@ impl Context<'_> {
         let cost = text.cost.as_ref().and_then(|c| self.cost(name, c));
         let conditions = self.route_conditions(name, text, written);
         let limits = self.limits(&["routes", name], text.limits.as_deref().unwrap_or_default(), None);
-        let strip_prefix = self.strip_prefix(name, text, &paths);
-        let environments = self.route_environments(name, text, environments);
+        let rules = self.rules(name, text, (&paths, &methods), around);
+        let environments = self.route_environments(name, text, around.environments);
         let shape = Shape {
             name: name.to_owned(),
             hosts,
@@ -95,12 +95,11 @@ impl Context<'_> {
             cost,
             conditions,
             limits,
-            strip_prefix,
             error_style: match text.errors.as_ref().and_then(|e| e.style) {
                 Some(ErrorStyleText::Argus) => ErrorStyle::Argus,
                 Some(ErrorStyleText::Problem) | None => ErrorStyle::Problem,
             },
-            rules: self.rules(text),
+            rules,
             origin: shape.origin.clone(),
             scopes_origin: self.origin(&field("scopes")),
             conditions_origin: self.origin(&field("conditions")),
@@ -309,30 +308,6 @@ impl Context<'_> {
             self.undefined(Code::ConditionUnknown, at, "conditions", condition, defined);
         }
         out
-    }
-
-    fn strip_prefix(&mut self, name: &str, text: &RouteText, paths: &[PathPattern]) -> Option<Box<str>> {
-        let field = ["routes", name, "strip_prefix"];
-        let given = text.strip_prefix.as_deref()?;
-        let prefix = given.strip_suffix('/').unwrap_or(given);
-        match format!("{prefix}/*").parse::<PathPattern>() {
-            Ok(_) if !prefix.is_empty() => {}
-            Ok(_) | Err(_) => {
-                let message = format!("`{}` is not a prefix of paths", short(given));
-                self.error(Code::StripPrefix, &field, message).label("expected for example \"/v1\"");
-                return None;
-            }
-        }
-        let below = |text: &str| text.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-        let outside = paths.iter().find(|p| match p {
-            PathPattern::Exact(p) | PathPattern::Below(p) => !below(p),
-        });
-        if let Some(outside) = outside {
-            let message = format!("`strip_prefix` of route \"{name}\" does not fit its path {outside}");
-            self.error(Code::StripPrefix, &field, message).label(format!("not every path begins with {prefix}/"));
-            return None;
-        }
-        Some(prefix.into())
     }
 
     fn route_environments(&mut self, name: &str, text: &RouteText, known: &[Box<str>]) -> Vec<Box<str>> {

@@ -174,6 +174,6 @@ fn a_realistic_file_is_resolved() {
     let orders = &config.routes[0];
     assert_eq!(orders.methods.len(), 6, "five named, and HEAD after GET");
     assert_eq!(orders.cost_of(&http::Method::POST), 5);
-    assert_eq!(config.routes[1].strip_prefix.as_deref(), Some("/v1"));
+    assert_eq!(config.routes[1].rules.rewrite, Some(crate::model::rewrite::Rewrite::new("/v1", "")));
     assert_eq!(config.plans["pro"].limits.len(), 3);
 }

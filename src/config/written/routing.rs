@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::PathRulesText;
+use super::{CorsText, HeaderRulesText, PathRulesText, RewriteText};
 use crate::config::value::{AddressText, DurationText, OneOrMany, SameOrEach, SizeOrUnlimited, SizeText};
 use crate::model::limit::LimitText;
 
@@ -157,10 +157,26 @@ pub(in crate::config) struct RouteText {
     pub conditions: Option<OneOrMany<String>>,
     /// Limits of the route itself, besides those of a key's plan.
     pub limits: Option<Vec<LimitText>>,
-    /// Cut from the front of the path before forwarding.
+    /// Cut from the front of the path before forwarding: short for a `rewrite` to `/`.
     pub strip_prefix: Option<String>,
+    /// Another front for the path that the upstream gets.
+    pub rewrite: Option<RewriteText>,
     /// What is taken in a path that is refused elsewhere.
     pub path_rules: Option<PathRulesText>,
+    /// The host the upstream is told: `client` for the one the client named, `upstream` for the one in the URL of its
+    /// server, or a name.
+    #[schemars(extend("default" = "client"))]
+    pub upstream_host: Option<String>,
+    /// What becomes of the header fields of requests.
+    pub request_headers: Option<HeaderRulesText>,
+    /// What becomes of the header fields of the upstream's answers. Fields of Argus's own come after.
+    pub response_headers: Option<HeaderRulesText>,
+    /// Largest body of a request, or `"unlimited"`, in place of the listener's.
+    pub max_body_size: Option<SizeOrUnlimited>,
+    /// Largest body of an answer. One that says it is larger is a 502; one that turns out to be is cut off.
+    pub max_response_size: Option<SizeText>,
+    /// Which pages of other origins may call from a browser.
+    pub cors: Option<CorsText>,
     /// Environments whose keys are taken, such as `"live"`; any if absent.
     pub environment: Option<OneOrMany<String>>,
     /// How refusals look on this route.

@@ -12,6 +12,7 @@
 //! | `/early` | 413 without reading the body |
 //! | `/hold` | nothing until [`Origin::release`] is called; the body is not read before |
 //! | `/ws` | a WebSocket that echoes |
+//! | `/cors` | fields for pages of any origin |
 //! | any other | 200 `hello` |
 
 use std::convert::Infallible;
@@ -214,6 +215,13 @@ async fn answer(state: Arc<State>, mut request: Request<Incoming>) -> Result<Rep
         ("status", Some(code)) => reply(u16::try_from(code).ok().and_then(valid).expect("a status"), "as asked"),
         ("bytes", Some(n)) => Response::new(full(vec![b'x'; usize::try_from(n).expect("a length")])),
         ("chunked", Some(n)) => Response::new(pieces(usize::try_from(n).expect("a length"))),
+        ("cors", _) => {
+            let mut response = reply(StatusCode::OK, "hello\n");
+            for (name, value) in [("access-control-allow-origin", "*"), ("vary", "Accept"), ("x-secret", "1")] {
+                response.headers_mut().insert(name, HeaderValue::from_static(value));
+            }
+            response
+        }
         ("trailers", _) => with_trailers(),
         ("headers", _) => {
             let text: String = listed.0.iter().map(|(name, value)| format!("{name}: {value}\n")).collect();
