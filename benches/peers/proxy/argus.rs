@@ -1,31 +1,106 @@
-//! Argus itself: its whole decision, with access log, metrics and usage as they are by default.
+//! Argus itself: its whole decision, with access log, metrics and usage as they are by default; or with none of it.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use super::{Proxy, version};
-use crate::options::Options;
-use crate::process::{Failure, Process, free_address};
+use super::{Proxy, Stage, version};
+use crate::failure::Failure;
+use crate::process::{Process, Program, free_address};
 
-/// A running Argus.
-pub struct Argus {
-    process: Process,
-    address: SocketAddr,
-    keys: Vec<String>,
-    spare: String,
-    version: String,
+/// One way to set Argus up.
+#[derive(Debug, Clone, Copy)]
+pub struct Setup {
+    /// Its name in the report.
+    pub name: &'static str,
+    /// Whether there are keys, a condition, a scope, limits and an access log.
+    pub checks: bool,
 }
 
-impl Argus {
-    /// Starts one in `dir`, and has its admin side make the keys.
-    pub fn start(options: &Options, origin: SocketAddr, dir: &Path) -> Result<Self, Failure> {
-        let (address, admin, ops) = (free_address()?, free_address()?, free_address()?);
-        let config = dir.join("gateway.toml");
-        let text = format!(
-            r#"listen = "{address}"
+/// Key, address, scope, two limits, access log, metrics and usage.
+pub const FULL: Setup = Setup { name: "argus", checks: true };
+
+/// Every check off.
+pub const OFF: Setup = Setup { name: "argus, checks off", checks: false };
+
+/// Where an Argus listens.
+pub struct Addresses {
+    /// For traffic in the clear, and over TLS.
+    pub traffic: (SocketAddr, SocketAddr),
+    /// For those who make keys.
+    pub admin: SocketAddr,
+    ops: SocketAddr,
+}
+
+impl Addresses {
+    /// Free ones.
+    pub fn free() -> Result<Self, Failure> {
+        let traffic = (free_address()?, free_address()?);
+        Ok(Addresses { traffic, admin: free_address()?, ops: free_address()? })
+    }
+}
+
+/// Starts one, and has its admin side make the keys.
+pub fn start(stage: &Stage<'_>, setup: Setup) -> Result<Proxy, Failure> {
+    let dir = stage.folder(setup.name)?;
+    let addresses = Addresses::free()?;
+    let config = configure(stage, setup, &addresses, &dir)?;
+    let (plain, tls) = addresses.traffic;
+    let log = dir.join("access.log");
+    let process = Process::start(program(stage, &config, &dir), stage.options.cores.0, &[plain, tls], &log)?;
+    let mut proxy = Proxy::started(
+        setup.name,
+        format!("{}, {}", version(&stage.options.argus, "--version"), build(&stage.options.argus)),
+        process,
+        addresses.traffic,
+        Vec::new(),
+    );
+    let admin_key = std::fs::read_to_string(dir.join("argus-data/admin-key"))
+        .map_err(Failure::io("the key of Argus's admin side"))?;
+    proxy.keys = (0..=stage.options.keys)
+        .map(|number| make_key(addresses.admin, admin_key.trim(), &format!("client-{number}")))
+        .collect::<Result<Vec<_>, _>>()?;
+    proxy.spare = proxy.keys.pop().unwrap_or_default();
+    Ok(proxy)
+}
+
+/// The command that runs one.
+pub fn program(stage: &Stage<'_>, config: &Path, dir: &Path) -> Program {
+    let mut command = Command::new(&stage.options.argus);
+    command.arg("run").arg("--config").arg(config).current_dir(dir);
+    Program { name: "argus", remedy: "cargo build --release", command }
+}
+
+/// Writes the configuration.
+pub fn configure(stage: &Stage<'_>, setup: Setup, addresses: &Addresses, dir: &Path) -> Result<PathBuf, Failure> {
+    let Addresses { traffic: (plain, tls), admin, ops } = addresses;
+    let (chain, key) = (stage.certificate.chain.display(), stage.certificate.key.display());
+    let (origin, per_minute) = (stage.origin, stage.options.per_minute());
+    let checks = match setup.checks {
+        true => {
+            r#"auth = "api_key"
+conditions = ["near"]
+scopes = { "GET,POST" = "things:use" }"#
+        }
+        false => r#"auth = "none""#,
+    };
+    let text = format!(
+        r#"
+[listeners.plain]
+address = "{plain}"
+insecure_requests = "allow"
+limits = {{ max_body_size = "unlimited" }}
+
+[listeners.tls]
+address = "{tls}"
+tls = "peers"
+limits = {{ max_body_size = "unlimited" }}
+
+[tls.peers]
+certificate = "{chain}"
+key_file = "{key}"
 
 [admin]
 address = "{admin}"
@@ -36,35 +111,37 @@ drain = {{ delay = "0s", grace = "2s" }}
 
 [log]
 format = "json"
+access = {{ enabled = {} }}
+
+[conditions.near]
+ip = {{ allow = ["127.0.0.0/8", "198.51.100.0/24"] }}
 
 [plans.peers]
-limits = [{{ rate = "{}/min" }}]
+limits = [
+  {{ name = "minute", rate = "{per_minute}/min" }},
+  {{ name = "day", rate = "{}/day" }},
+]
+
+[resources]
+counters = "1GiB"
+key_cache = "1GiB"
 
 [routes.all]
 paths = ["/*"]
 upstream = "http://{origin}"
-auth = "api_key"
+{checks}
 "#,
-            options.per_minute
-        );
-        std::fs::write(&config, text).map_err(Failure::io("Argus's configuration"))?;
-        let mut command = Command::new(&options.argus);
-        command.arg("run").arg("--config").arg(&config).current_dir(dir);
-        let process = Process::start("argus", "argus", command, options.cores.0, address, &dir.join("access.log"))?;
-        let admin_key = std::fs::read_to_string(dir.join("argus-data/admin-key"))
-            .map_err(Failure::io("the key of Argus's admin side"))?;
-        let mut keys = (0..=options.keys)
-            .map(|number| make_key(admin, admin_key.trim(), &format!("client-{number}")))
-            .collect::<Result<Vec<_>, _>>()?;
-        let spare = keys.pop().unwrap_or_default();
-        let version = version(&options.argus.to_string_lossy(), "--version");
-        Ok(Argus { process, address, keys, spare, version })
-    }
+        setup.checks,
+        per_minute * 1440
+    );
+    let config = dir.join("gateway.toml");
+    std::fs::write(&config, text).map_err(Failure::io("Argus's configuration"))?;
+    Ok(config)
 }
 
 /// Makes one key by the admin API, and gives its secret.
 fn make_key(admin: SocketAddr, admin_key: &str, name: &str) -> Result<String, Failure> {
-    let body = serde_json::json!({ "name": name, "plan": "peers" }).to_string();
+    let body = serde_json::json!({ "name": name, "plan": "peers", "scopes": ["things:*"] }).to_string();
     let request = format!(
         "POST /v1/keys HTTP/1.1\r\nHost: {admin}\r\nAuthorization: Bearer {admin_key}\r\nContent-Type: \
          application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
@@ -80,28 +157,26 @@ fn make_key(admin: SocketAddr, admin_key: &str, name: &str) -> Result<String, Fa
     key["secret"].as_str().map(str::to_owned).ok_or_else(|| Failure::Key(answer.clone()))
 }
 
-impl Proxy for Argus {
-    fn name(&self) -> &'static str {
-        "argus"
+/// How a binary was built, as far as it can be told: of the profiles in Cargo.toml only `release` strips symbols.
+pub fn build(binary: &Path) -> &'static str {
+    match has_symbols(&std::fs::read(binary).unwrap_or_default()) {
+        Some(false) => "release profile: fat LTO, one codegen unit, as shipped",
+        Some(true) => "with symbols, so not the release profile (the bench profile: thin LTO)",
+        None => "profile unknown",
     }
+}
 
-    fn version(&self) -> &str {
-        &self.version
+/// Whether a file of ELF, 64 bits and little-endian, has a table of symbols among its sections.
+fn has_symbols(elf: &[u8]) -> Option<bool> {
+    const SYMBOLS: u32 = 2;
+    let short = |at: usize| Some(usize::from(u16::from_le_bytes(elf.get(at..at + 2)?.try_into().ok()?)));
+    let start = usize::try_from(u64::from_le_bytes(elf.get(0x28..0x30)?.try_into().ok()?)).ok()?;
+    let (size, count) = (short(0x3a)?, short(0x3c)?);
+    for section in 0..count {
+        let at = start.checked_add(section * size + 4)?;
+        if u32::from_le_bytes(elf.get(at..at.checked_add(4)?)?.try_into().ok()?) == SYMBOLS {
+            return Some(true);
+        }
     }
-
-    fn pid(&self) -> u32 {
-        self.process.pid()
-    }
-
-    fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    fn keys(&self) -> &[String] {
-        &self.keys
-    }
-
-    fn spare(&self) -> &str {
-        &self.spare
-    }
+    Some(false)
 }

@@ -5,45 +5,38 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 
-use super::{Proxy, made_up_keys, version};
+use super::{Proxy, Stage, made_up_keys, version};
+use crate::failure::Failure;
 use crate::machine;
-use crate::options::Options;
-use crate::process::{Failure, Process, free_address};
+use crate::process::{Process, Program, free_address};
 
-/// A running nginx.
-pub struct Nginx {
-    process: Process,
-    address: SocketAddr,
-    keys: Vec<String>,
-    spare: String,
-    version: String,
+const PROGRAM: &str = "/usr/sbin/nginx";
+
+/// Starts one.
+pub fn start(stage: &Stage<'_>) -> Result<Proxy, Failure> {
+    let dir = stage.folder("nginx")?;
+    let keys = made_up_keys(stage.options.keys + 1);
+    let (plain, tls) = (free_address()?, free_address()?);
+    let config = dir.join("nginx.conf");
+    std::fs::write(&config, configuration(stage, plain, tls, &keys, &dir))
+        .map_err(Failure::io("nginx's configuration"))?;
+    let mut command = Command::new(PROGRAM);
+    command.arg("-p").arg(&dir).arg("-c").arg(&config).arg("-e").arg(dir.join("error.log"));
+    let program = Program { name: "nginx", remedy: "apt-get install nginx-light", command };
+    let process = Process::start(program, stage.options.cores.0, &[plain, tls], &dir.join("output.log"))?;
+    Ok(Proxy::started("nginx", version(Path::new(PROGRAM), "-v"), process, (plain, tls), keys))
 }
 
-impl Nginx {
-    /// Starts one in `dir`.
-    pub fn start(options: &Options, origin: SocketAddr, dir: &Path) -> Result<Self, Failure> {
-        let mut keys = made_up_keys(options.keys + 1);
-        let address = free_address()?;
-        let config = dir.join("nginx.conf");
-        std::fs::write(&config, configuration(options, origin, address, &keys, dir))
-            .map_err(Failure::io("nginx's configuration"))?;
-        let mut command = Command::new("/usr/sbin/nginx");
-        command.arg("-p").arg(dir).arg("-c").arg(&config).arg("-e").arg(dir.join("error.log"));
-        let process =
-            Process::start("nginx", "nginx-light", command, options.cores.0, address, &dir.join("output.log"))?;
-        let spare = keys.pop().unwrap_or_default();
-        Ok(Nginx { process, address, keys, spare, version: version("/usr/sbin/nginx", "-v") })
-    }
-}
-
-fn configuration(options: &Options, origin: SocketAddr, address: SocketAddr, keys: &[String], dir: &Path) -> String {
+fn configuration(stage: &Stage<'_>, plain: SocketAddr, tls: SocketAddr, keys: &[String], dir: &Path) -> String {
     let mut map = String::new();
     for (number, key) in keys.iter().enumerate() {
         let _ = writeln!(map, "        {key} client-{number};");
     }
     // Only root may say as whom the workers run.
     let user = if machine::is_root() { "user root;" } else { "" };
-    let (dir, rate) = (dir.display(), options.per_minute / 60);
+    let (dir, rate, origin) = (dir.display(), stage.options.per_minute() / 60, stage.origin);
+    let (chain, key) = (stage.certificate.chain.display(), stage.certificate.key.display());
+    // Answers are buffered as is its way. Requests are not: all others stream them, and files would be compared to memory.
     format!(
         "{user}
 daemon off;
@@ -57,6 +50,7 @@ http {{
     fastcgi_temp_path {dir}/fastcgi;
     uwsgi_temp_path {dir}/uwsgi;
     scgi_temp_path {dir}/scgi;
+    client_max_body_size 0;
     keepalive_requests 1000000000;
     keepalive_timeout 120s;
     map_hash_max_size 65536;
@@ -65,18 +59,23 @@ http {{
         default '';
 {map}    }}
     limit_req_zone $client zone=keys:16m rate={rate}r/s;
+    ssl_certificate {chain};
+    ssl_certificate_key {key};
+    ssl_protocols TLSv1.2 TLSv1.3;
     upstream origin {{
         server {origin};
         keepalive 256;
         keepalive_requests 1000000000;
     }}
     server {{
-        listen {address} backlog=4096;
+        listen {plain} backlog=4096;
+        listen {tls} ssl http2 backlog=4096;
         location / {{
             if ($client = '') {{ return 401; }}
             limit_req zone=keys burst=1000 nodelay;
             limit_req_status 429;
             proxy_http_version 1.1;
+            proxy_request_buffering off;
             proxy_set_header Connection '';
             proxy_set_header Host $host;
             proxy_set_header X-API-Key '';
@@ -88,30 +87,4 @@ http {{
 }}
 "
     )
-}
-
-impl Proxy for Nginx {
-    fn name(&self) -> &'static str {
-        "nginx"
-    }
-
-    fn version(&self) -> &str {
-        &self.version
-    }
-
-    fn pid(&self) -> u32 {
-        self.process.pid()
-    }
-
-    fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    fn keys(&self) -> &[String] {
-        &self.keys
-    }
-
-    fn spare(&self) -> &str {
-        &self.spare
-    }
 }
