@@ -13,19 +13,23 @@ use bytes::{Buf, Bytes};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use super::ahead::Ahead;
 use super::deadline::Turn;
 use super::forward::UpstreamAnswer;
 use super::headers::allowed_in_trailers;
-use super::upstream::Lease;
+use super::upstream::UpstreamBody;
+use super::upstream::h1::body::CutError;
+use super::upstream::h1::head::AnswerHead;
 use crate::record::{Outcome, Ticket};
 
 /// Why a body broke off.
 #[derive(Debug, thiserror::Error)]
 pub enum BodyError {
-    /// The peer broke off, or sent nonsense.
+    /// The client broke off, or sent nonsense.
     #[error("the body broke off")]
     Broken(#[source] hyper::Error),
+    /// The upstream broke off, or sent nonsense.
+    #[error("the answer broke off")]
+    Cut(#[source] CutError),
     /// More than is let through.
     #[error("the body is larger than {0} bytes")]
     TooLarge(u64),
@@ -39,7 +43,6 @@ pub enum BodyError {
 pub struct BodyProgress {
     /// Bytes received.
     pub bytes: Arc<AtomicU64>,
-    ended: AtomicBool,
     awaited: AtomicBool,
     too_large: AtomicBool,
     broken: AtomicBool,
@@ -47,11 +50,6 @@ pub struct BodyProgress {
 }
 
 impl BodyProgress {
-    /// Whether all of it was passed on.
-    pub fn is_ended(&self) -> bool {
-        self.ended.load(Ordering::Relaxed)
-    }
-
     /// Whether the upstream could take more than the client has sent.
     pub fn is_awaited(&self) -> bool {
         self.awaited.load(Ordering::Relaxed)
@@ -98,14 +96,8 @@ impl Body for RequestBody {
         let polled = Pin::new(&mut *incoming).poll_frame(cx);
         progress.awaited.store(polled.is_pending(), Ordering::Relaxed);
         let polled = std::task::ready!(polled);
-        if incoming.is_end_stream() {
-            progress.ended.store(true, Ordering::Relaxed);
-        }
         Poll::Ready(match polled {
-            None => {
-                progress.ended.store(true, Ordering::Relaxed);
-                None
-            }
+            None => None,
             Some(Err(error)) => {
                 progress.broken.store(true, Ordering::Relaxed);
                 progress.gone.store(is_end(&error), Ordering::Relaxed);
@@ -183,13 +175,10 @@ pub struct ResponseBody {
 enum Source {
     Own(Option<Bytes>),
     Upstream {
-        incoming: Ahead,
-        lease: Option<Lease>,
+        body: UpstreamBody,
         stall: Stall,
         /// Bytes that may still come, of how many.
         left: (u64, u64),
-        /// The request's body: a connection on which it is still on its way takes no other request.
-        request: Option<Arc<BodyProgress>>,
     },
 }
 
@@ -218,14 +207,12 @@ impl ResponseBody {
         ResponseBody { source, ended: false, ticket: None, turn: None, ends_with_connection: false }
     }
 
-    /// The upstream's body. Its connection goes back to the pool when it has been read to its end, if the request's own
-    /// body has come to its end too.
-    pub fn upstream(answer: UpstreamAnswer, ticket: Box<Ticket>, turn: Turn) -> (http::response::Parts, Self) {
-        let UpstreamAnswer { response, lease, stall, bytes_max, progress } = answer;
-        let (head, incoming) = response.into_parts();
-        let stall = Stall { allowed: stall, timer: None };
-        let source =
-            Source::Upstream { incoming, lease: Some(lease), stall, left: (bytes_max, bytes_max), request: progress };
+    /// The upstream's body. Its connection goes back to the pool when it has been read to its end.
+    pub fn upstream(answer: UpstreamAnswer, ticket: Box<Ticket>, turn: Turn) -> (AnswerHead, Self) {
+        let UpstreamAnswer { answer, stall, bytes_max } = answer;
+        let head = answer.head;
+        let (stall, left) = (Stall { allowed: stall, timer: None }, (bytes_max, bytes_max));
+        let source = Source::Upstream { body: answer.body, stall, left };
         let mut body =
             ResponseBody { ended: false, source, ticket: Some(ticket), turn: Some(turn), ends_with_connection: false };
         if body.is_end_stream() {
@@ -256,12 +243,6 @@ impl ResponseBody {
         if self.ends_with_connection {
             self.set_unfinished(false);
         }
-        if let Source::Upstream { lease, request, .. } = &mut self.source
-            && let Some(lease) = lease.take()
-            && request.as_ref().is_none_or(|r| r.is_ended())
-        {
-            lease.give_back();
-        }
     }
 
     fn count(&mut self, bytes: u64) {
@@ -288,10 +269,10 @@ impl Body for ResponseBody {
                 let text = text.take().filter(|t| !t.is_empty());
                 Poll::Ready(text.map(|t| Ok(Frame::data(t))))
             }
-            Source::Upstream { incoming, stall, left, .. } => match Pin::new(incoming).poll_frame(cx) {
+            Source::Upstream { body, stall, left } => match Pin::new(body).poll_frame(cx) {
                 Poll::Ready(frame) => {
                     stall.timer = None;
-                    Poll::Ready(frame.map(|f| within(left, f.map_err(BodyError::Broken)?)))
+                    Poll::Ready(frame.map(|f| within(left, f.map_err(BodyError::Cut)?)))
                 }
                 Poll::Pending => {
                     let allowed = stall.allowed;
@@ -324,14 +305,14 @@ impl Body for ResponseBody {
     fn is_end_stream(&self) -> bool {
         match &self.source {
             Source::Own(text) => text.as_ref().is_none_or(Bytes::is_empty),
-            Source::Upstream { incoming, .. } => incoming.is_end_stream(),
+            Source::Upstream { body, .. } => body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.source {
             Source::Own(text) => SizeHint::with_exact(text.as_ref().map_or(0, |t| t.len() as u64)),
-            Source::Upstream { incoming, .. } => incoming.size_hint(),
+            Source::Upstream { body, .. } => body.size_hint(),
         }
     }
 }

@@ -5,23 +5,22 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
+use http::header::{AUTHORIZATION, HOST};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri};
 use http_body::Body;
 use hyper::body::Incoming;
 
 use super::affinity;
-use super::ahead::Ahead;
 use super::body::{BodyProgress, RequestBody};
 use super::client_addr::is_forwarded_over_tls;
 use super::headers::{self, Origin, X_REQUEST_ID};
 use super::normalize;
 use super::rejection::Refused;
 use super::request::Arrival;
-use super::response;
 use super::rules;
 use super::upgrade::{self, Switch};
-use super::upstream::{Group, Lease, UpstreamError, to_origin_form};
+use super::upstream::h1::exchange::{Failure, Fault};
+use super::upstream::{Answer as FromServer, Group, Reply, UpstreamError};
 use crate::admission::Admitted;
 use crate::config::{AddressFrom, ApiKeyAuth, CredentialPlace};
 use crate::model::key_format;
@@ -42,19 +41,15 @@ pub enum Answer {
     Switched(Switch),
 }
 
-/// The upstream's answer and the connection it comes on.
+/// The upstream's answer.
 #[derive(Debug)]
 pub struct UpstreamAnswer {
     /// Head and body.
-    pub response: Response<Ahead>,
-    /// The connection.
-    pub lease: Lease,
+    pub answer: FromServer,
     /// How long its body may stand still.
     pub stall: Duration,
     /// Most bytes of its body.
     pub bytes_max: u64,
-    /// What is known of the request's body, which may still be on its way.
-    pub progress: Option<Arc<BodyProgress>>,
 }
 
 /// Sends an admitted request to its upstream.
@@ -83,40 +78,25 @@ pub async fn forward(
     let rules = &active.route.rules;
     let of_listener = arrival.connection.listener.settings.limits.max_body_size;
     let max = rules.max_body_size.map_or(of_listener, BodySize::bound).unwrap_or(u64::MAX);
-    if progress.is_some() {
-        keep_framing(&mut head);
-    }
     let body = match &progress {
         Some(progress) => RequestBody::Stream { incoming: body, progress: Arc::clone(progress), max },
         None => RequestBody::Empty,
     };
-    let mut request = Request::from_parts(head, body);
-    to_origin_form(&mut request);
-    let (response, lease) = send(&group, caller, request, ticket, progress.as_deref()).await?;
-    if !response::is_framed_once(response.headers()) {
-        return Err(Refused::UpstreamInvalid);
-    }
-    ticket.upstream_answered(response.status().as_u16());
-    match (response.status(), switch) {
-        (StatusCode::SWITCHING_PROTOCOLS, Some(switch)) => Ok(Answer::Switched(switch.agreed(response, lease))),
-        (StatusCode::SWITCHING_PROTOCOLS, None) => Err(Refused::UpstreamInvalid),
-        _ => {
-            let stall = group.settings().request_timeout;
-            let (head, body) = response.into_parts();
+    let request = Request::from_parts(head, body);
+    match send(&group, caller, request, ticket, progress.as_deref()).await? {
+        Reply::Answer(answer) => {
+            ticket.upstream_answered(answer.head.status.as_u16());
             let bytes_max = rules.max_response_size.unwrap_or(u64::MAX);
-            if response::declared_bytes(&ticket.method, &head) > bytes_max {
+            if answer.body.size_hint().lower() > bytes_max {
                 return Err(Refused::ResponseTooLarge);
             }
-            let response = Response::from_parts(head, Ahead::of(body).await);
-            Ok(Answer::Response(UpstreamAnswer { response, lease, stall, bytes_max, progress }))
+            Ok(Answer::Response(UpstreamAnswer { answer, stall: group.settings().request_timeout, bytes_max }))
         }
-    }
-}
-
-/// A body whose length is not said goes in chunks. hyper does so by itself, but for methods that seldom have a body.
-fn keep_framing(head: &mut http::request::Parts) {
-    if matches!(head.method, Method::GET | Method::HEAD) && !head.headers.contains_key(CONTENT_LENGTH) {
-        head.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        Reply::Switched(head, tunnel) => {
+            ticket.upstream_answered(head.status.as_u16());
+            let switch = switch.ok_or(Refused::UpstreamInvalid)?;
+            Ok(Answer::Switched(switch.agreed(head.headers, tunnel)))
+        }
     }
 }
 
@@ -258,10 +238,10 @@ async fn send(
     mut request: Request<RequestBody>,
     ticket: &mut Ticket,
     progress: Option<&BodyProgress>,
-) -> Result<(Response<Incoming>, Lease), Refused> {
-    let idempotent = is_idempotent(request.method());
+) -> Result<Reply, Refused> {
+    let idempotent = request.method().is_idempotent();
     ticket.asking(&group.settings().name, group.number);
-    let mut lease = group.lease(idempotent && progress.is_none(), caller).await?;
+    let lease = group.lease(idempotent && progress.is_none(), caller).await?;
     if !request.headers().contains_key(HOST)
         && let Ok(authority) = lease.url().authority().parse()
     {
@@ -269,38 +249,23 @@ async fn send(
         request.headers_mut().insert(HOST, authority);
     }
     let reused = lease.is_reused;
-    let spare = (idempotent && progress.is_none() && reused).then(|| copy_head(&request));
     let limit = group.settings().request_timeout;
-    let error = match within(limit, progress, lease.send(request)).await? {
-        Ok(response) => return Ok((response, lease)),
-        Err(error) => error,
+    let Failure { fault, is_silent, was_written, request } = match within(limit, progress, lease.send(request)).await? {
+        Ok(reply) => return Ok(reply),
+        Err(failure) => failure,
     };
-    drop(lease);
-    let (error, unsent) = (error.error().to_string(), into_parts(error));
-    let again = match unsent {
-        (_, Some(request)) if reused => Some(request),
-        (hyper, _) if !hyper.is_parse() => spare,
-        _ => None,
-    };
-    tracing::debug!(upstream = group.settings().name.as_str(), error, again = again.is_some(), "exchange failed");
-    let Some(request) = again else { return Err(fault(progress)) };
+    let again = request.filter(|_| reused && (!was_written || (idempotent && is_silent)));
+    tracing::debug!(upstream = group.settings().name.as_str(), error = %fault, again = again.is_some(), "exchange failed");
+    let Some(request) = again else { return Err(blame(&fault, progress)) };
     ticket.asking(&group.settings().name, group.number);
-    let mut lease = group.lease_fresh(caller).await?;
-    match within(limit, progress, lease.send(request)).await? {
-        Ok(response) => Ok((response, lease)),
-        Err(_) => Err(fault(progress)),
-    }
-}
-
-fn into_parts<B>(error: hyper::client::conn::TrySendError<Request<B>>) -> (hyper::Error, Option<Request<B>>) {
-    let mut error = error;
-    let request = error.take_message();
-    (error.into_error(), request)
+    let lease = group.lease_fresh(caller).await?;
+    within(limit, progress, lease.send(request)).await?.map_err(|failure| blame(&failure.fault, progress))
 }
 
 /// Whose fault a broken exchange is.
-fn fault(progress: Option<&BodyProgress>) -> Refused {
-    match progress {
+fn blame(fault: &Fault, progress: Option<&BodyProgress>) -> Refused {
+    let of_request = matches!(fault, Fault::Request(_));
+    match progress.filter(|_| of_request) {
         Some(p) if p.is_too_large() => Refused::BodyTooLarge,
         Some(p) if p.is_gone() => Refused::ClientGone,
         Some(p) if p.is_broken() => Refused::ClientBrokeOff,
@@ -331,19 +296,6 @@ async fn within<T>(
     }
 }
 
-fn copy_head(request: &Request<RequestBody>) -> Request<RequestBody> {
-    let mut copy = Request::new(RequestBody::Empty);
-    *copy.method_mut() = request.method().clone();
-    *copy.uri_mut() = request.uri().clone();
-    *copy.version_mut() = request.version();
-    *copy.headers_mut() = request.headers().clone();
-    copy
-}
-
-fn is_idempotent(method: &Method) -> bool {
-    method.is_idempotent()
-}
-
 impl From<UpstreamError> for Refused {
     fn from(error: UpstreamError) -> Self {
         tracing::debug!(error = &error as &dyn std::error::Error, "upstream");
@@ -351,7 +303,6 @@ impl From<UpstreamError> for Refused {
             UpstreamError::Connect(super::upstream::ConnectError::Timeout(..)) => Refused::UpstreamTimeout,
             UpstreamError::Connect(_) => Refused::UpstreamUnreachable,
             UpstreamError::Full => Refused::Overloaded,
-            UpstreamError::Exchange(_) => Refused::UpstreamInvalid,
         }
     }
 }

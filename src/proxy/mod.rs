@@ -4,7 +4,6 @@
 //! accept to last byte.
 
 pub mod affinity;
-mod ahead;
 pub mod body;
 pub mod client_addr;
 pub mod connection;

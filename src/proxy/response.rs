@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use http::header::{CONNECTION, CONTENT_LENGTH, STRICT_TRANSPORT_SECURITY, TRANSFER_ENCODING, VIA};
-use http::{HeaderMap, HeaderName, HeaderValue, Response};
+use http::header::{CONNECTION, STRICT_TRANSPORT_SECURITY, VIA};
+use http::{HeaderName, HeaderValue, Response};
 use jiff::{SignedDuration, Timestamp};
 
 use super::body::ResponseBody;
@@ -97,10 +97,10 @@ pub fn pass_on(
     told: &Told,
     (mut ticket, turn): (Box<Ticket>, Turn),
 ) -> Response<ResponseBody> {
-    ticket.status = answer.response.status().as_u16();
+    ticket.status = answer.answer.head.status.as_u16();
     ticket.outcome = Outcome::Answering;
-    headers::remove_hop_by_hop(answer.response.headers_mut());
-    rules::headers::of_response(answer.response.headers_mut(), arrival, told, &ticket);
+    headers::remove_hop_by_hop(&mut answer.answer.head.headers);
+    rules::headers::of_response(&mut answer.answer.head.headers, arrival, told, &ticket);
     let (mut head, body) = ResponseBody::upstream(answer, ticket, turn);
     let received = head.version;
     head.headers.append(VIA, headers::via(received));
@@ -108,30 +108,11 @@ pub fn pass_on(
         head.headers.append(PROXY_STATUS, received_status(head.status));
     }
     tell(&mut head.headers, arrival, told);
-    head.version = http::Version::HTTP_11;
     close_if_draining(&mut head.headers, arrival);
-    Response::from_parts(head, body)
-}
-
-/// Whether an upstream says in one way alone where its answer ends. hyper reads an answer with two lengths, or in a
-/// transfer coding besides `chunked`, but the next reader may read it differently (RFC 9112 section 6.3).
-pub fn is_framed_once(headers: &HeaderMap) -> bool {
-    let (mut lengths, mut codings) =
-        (headers.get_all(CONTENT_LENGTH).iter(), headers.get_all(TRANSFER_ENCODING).iter());
-    match (lengths.next(), codings.next()) {
-        (None, None) => true,
-        (Some(length), None) => lengths.next().is_none() && length.as_bytes().iter().all(u8::is_ascii_digit),
-        (None, Some(coding)) => codings.next().is_none() && coding.as_bytes().eq_ignore_ascii_case(b"chunked"),
-        (Some(_), Some(_)) => false,
-    }
-}
-
-/// Bytes of the body that an answer says it has; 0 where it does not, or has none to begin with.
-pub fn declared_bytes(method: &http::Method, response: &http::response::Parts) -> u64 {
-    let is_bodyless = *method == http::Method::HEAD || response.status == http::StatusCode::NOT_MODIFIED;
-    let length = response.headers.get(CONTENT_LENGTH).filter(|_| !is_bodyless);
-    // A length that no number holds is larger than any bound.
-    length.map_or(0, |l| l.to_str().ok().and_then(|l| l.parse().ok()).unwrap_or(u64::MAX))
+    let mut response = Response::new(body);
+    *response.status_mut() = head.status;
+    *response.headers_mut() = head.headers;
+    response
 }
 
 /// Tells an HTTP/1 client that the connection ends with this answer, when Argus is about to stop.

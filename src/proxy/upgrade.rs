@@ -22,7 +22,7 @@ use super::headers;
 use super::rejection::Refused;
 use super::request::Arrival;
 use super::response::{self, Told};
-use super::upstream::Lease;
+use super::upstream::Tunnel as UpstreamTunnel;
 use super::websocket::{FrameWalk, GOING_AWAY};
 use crate::record::{Outcome, Ticket};
 
@@ -36,9 +36,8 @@ pub struct Wish {
 #[derive(Debug)]
 pub struct Switch {
     client: OnUpgrade,
-    upstream: OnUpgrade,
+    upstream: UpstreamTunnel,
     headers: HeaderMap,
-    lease: Lease,
 }
 
 /// Whether the request asks for WebSocket. Other upgrades are not passed on: the request is served as it is.
@@ -86,10 +85,9 @@ impl Wish {
         announce(headers);
     }
 
-    /// The upstream has agreed with `response`.
-    pub fn agreed(self, mut response: Response<Incoming>, lease: Lease) -> Switch {
-        let upstream = hyper::upgrade::on(&mut response);
-        Switch { client: self.client, upstream, headers: response.into_parts().0.headers, lease }
+    /// The upstream has agreed with `headers`, and speaks through `upstream`.
+    pub fn agreed(self, headers: HeaderMap, upstream: UpstreamTunnel) -> Switch {
+        Switch { client: self.client, upstream, headers }
     }
 }
 
@@ -100,14 +98,14 @@ pub fn switch(
     told: &Told,
     (mut ticket, turn): (Box<Ticket>, Turn),
 ) -> Response<ResponseBody> {
-    let Switch { client, upstream, mut headers, lease } = switch;
+    let Switch { client, upstream, mut headers } = switch;
     headers::remove_hop_by_hop(&mut headers);
     announce(&mut headers);
     response::tell(&mut headers, arrival, told);
     ticket.status = StatusCode::SWITCHING_PROTOCOLS.as_u16();
     ticket.outcome = Outcome::Answering;
     arrival.connection.clock.becomes_tunnel();
-    tokio::spawn(splice(Arc::clone(&arrival.connection), client, upstream, lease, (ticket, turn)));
+    tokio::spawn(splice(Arc::clone(&arrival.connection), client, upstream, (ticket, turn)));
     let mut response = Response::new(ResponseBody::bare(Bytes::new()));
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     *response.headers_mut() = headers;
@@ -117,26 +115,24 @@ pub fn switch(
 async fn splice(
     connection: Arc<ConnectionFacts>,
     client: OnUpgrade,
-    upstream: OnUpgrade,
-    lease: Lease,
+    mut upstream: UpstreamTunnel,
     (mut ticket, mut turn): (Box<Ticket>, Turn),
 ) {
     // From now on it is for both to move: one that stands still too long is cut off.
     turn.is_clients();
-    let Ok((client, upstream)) = tokio::try_join!(client, upstream) else { return };
+    let Ok(client) = client.await else { return };
     let (received, sent) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
     ticket.bytes_in = Some(Arc::clone(&received));
     let clock = Arc::clone(&connection.clock);
     let copying = Box::pin(async move {
         let (inner, frames) = (TokioIo::new(client), FrameWalk::default());
         let mut client = Client { inner, received, sent, ticket, clock, frames, goodbye: 0 };
-        let mut upstream = TokioIo::new(upstream);
         if tokio::io::copy_bidirectional(&mut client, &mut upstream).await.is_ok() {
             client.ticket.outcome = Outcome::Answered;
         }
     });
     Driven::new(Tunnel(copying), Arc::clone(&connection.clock)).await;
-    drop((lease, turn));
+    drop(turn);
 }
 
 struct Tunnel<F>(F);

@@ -137,7 +137,7 @@ impl Worker {
                 _ = sweep.tick() => {
                     self.connections.sweep();
                     let (view, now) = (Arc::clone(&self.view.lock()), Instant::now());
-                    view.groups.iter().for_each(|group| group.close_old(now));
+                    view.groups.iter().for_each(|group| group.tidy(now));
                     continue;
                 }
                 command = commands.recv() => command,

@@ -1,23 +1,17 @@
-//! Opening a connection to a server: name, TCP, TLS, HTTP/1.1.
+//! Opening a connection to a server: name, TCP, TLS.
 
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper_util::rt::TokioIo;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use super::RequestBody;
+use super::h1::Stream;
 use crate::model::upstream::{ServerUrl, Upstream};
 use crate::proxy::tls::{TlsError, certificates};
-
-/// Largest head of an upstream's answer, in bytes.
-const HEAD_MAX: usize = 64 * 1_024;
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
@@ -34,9 +28,6 @@ pub enum ConnectError {
     /// TLS failed.
     #[error("TLS with {0} failed")]
     Tls(String, #[source] io::Error),
-    /// HTTP could not begin.
-    #[error("HTTP with {0} could not begin")]
-    Http(String, #[source] hyper::Error),
 }
 
 /// Why TLS settings of an upstream cannot be used.
@@ -96,7 +87,7 @@ pub(super) async fn open(
     url: &ServerUrl,
     tls: Option<&Arc<ClientConfig>>,
     server_name: Option<&str>,
-) -> Result<SendRequest<RequestBody>, ConnectError> {
+) -> Result<Stream, ConnectError> {
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     let addresses = tokio::net::lookup_host((&*url.host, url.port))
         .await
@@ -112,30 +103,15 @@ pub(super) async fn open(
         // Without it a small request may wait for the acknowledgement of the one before.
         stream.set_nodelay(true).map_err(|e| ConnectError::Io(url.to_string(), e))?;
         return match tls.filter(|_| url.tls) {
-            None => begin(url, stream).await,
+            None => Ok(Stream::Tcp(stream)),
             Some(config) => {
                 let name = server_name.unwrap_or(&url.host).to_owned();
                 let failed = |e| ConnectError::Tls(url.to_string(), e);
                 let name = ServerName::try_from(name).map_err(|e| failed(io::Error::other(e)))?;
                 let stream = TlsConnector::from(Arc::clone(config)).connect(name, stream).await.map_err(failed)?;
-                begin(url, stream).await
+                Ok(Stream::Tls(Box::new(stream)))
             }
         };
     }
     Err(ConnectError::Io(url.to_string(), last))
-}
-
-async fn begin<S>(url: &ServerUrl, stream: S) -> Result<SendRequest<RequestBody>, ConnectError>
-where
-    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-{
-    let mut http = http1::Builder::new();
-    http.max_buf_size(HEAD_MAX);
-    let (sender, connection) =
-        http.handshake(TokioIo::new(stream)).await.map_err(|e| ConnectError::Http(url.to_string(), e))?;
-    // Ends when the sender is dropped or the peer closes; errors reach the request that waits for the answer.
-    tokio::spawn(async move {
-        let _ = connection.with_upgrades().await;
-    });
-    Ok(sender)
 }

@@ -1,19 +1,20 @@
 //! Upstreams as one worker sees them: which server is next, and the connections kept to each.
 
+mod answer;
 mod balance;
 mod connect;
 mod endpoint;
+pub mod h1;
 mod pool;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use http::Request;
-use http::uri::Scheme;
 use rustls::ClientConfig;
 use rustls::pki_types::CertificateDer;
 
+pub use answer::{Answer, Reply, Tunnel, UpstreamBody};
 pub use connect::{ConnectError, UpstreamTlsError};
 pub use pool::Lease;
 
@@ -91,9 +92,6 @@ pub enum UpstreamError {
     /// As many connections as a worker may have are in use.
     #[error("all connections to the upstream are in use")]
     Full,
-    /// The connection broke, or what came was not HTTP.
-    #[error("the upstream's answer could not be read")]
-    Exchange(#[source] hyper::Error),
 }
 
 impl Group {
@@ -109,9 +107,9 @@ impl Group {
         &self.prepared.settings
     }
 
-    /// Closes idle connections that are too old to be used again.
-    pub fn close_old(&self, now: Instant) {
-        self.servers.list.iter().for_each(|server| server.close_old(now));
+    /// Closes idle connections that will not be used again.
+    pub fn tidy(&self, now: Instant) {
+        self.servers.list.iter().for_each(|server| server.tidy(now));
     }
 
     /// A connection that is ready for a request: a kept one if one is fresh enough, else a new one. `caller` tells
@@ -119,7 +117,7 @@ impl Group {
     pub async fn lease(&self, idempotent: bool, caller: u64) -> Result<Lease, UpstreamError> {
         let now = Instant::now();
         let first = self.choose(caller, now, &[]).ok_or(UpstreamError::Full)?;
-        if let Some(lease) = self.servers.list[first].reuse(idempotent, now).await {
+        if let Some(lease) = self.servers.list[first].reuse(idempotent, now) {
             return Ok(lease);
         }
         self.connect(first, caller).await
@@ -149,14 +147,4 @@ impl Group {
         }
         Err(UpstreamError::Full)
     }
-}
-
-/// The request as it goes on the wire: origin-form, HTTP/1.1.
-pub fn to_origin_form(request: &mut Request<RequestBody>) {
-    let uri = std::mem::take(request.uri_mut());
-    let mut parts = uri.into_parts();
-    parts.scheme = None::<Scheme>;
-    parts.authority = None;
-    *request.uri_mut() = http::Uri::from_parts(parts).unwrap_or_default();
-    *request.version_mut() = http::Version::HTTP_11;
 }

@@ -5,14 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use http::{Request, Response};
-use hyper::body::Incoming;
-use hyper::client::conn::{TrySendError, http1::SendRequest};
+use http::Request;
 use parking_lot::Mutex;
 use rustls::ClientConfig;
 
+use super::answer::{Answer, Reply, Tunnel};
 use super::connect::{self, ConnectError};
 use super::endpoint::Endpoint;
+use super::h1::Wire;
+use super::h1::exchange::{Answered, Exchange, Failure};
 use super::{RequestBody, UpstreamError};
 use crate::model::upstream::{ServerUrl, Upstream};
 
@@ -24,8 +25,10 @@ pub const CONNECTIONS_MAX: usize = 4_096;
 const IDLE_AGE_MAX: Duration = Duration::from_secs(30);
 /// The same for requests that must not be sent twice: if the peer closes just then, they are lost.
 const IDLE_AGE_MAX_ONCE: Duration = Duration::from_secs(1);
-/// Longest wait for a kept connection to be ready: its last answer has been read, so that it is a matter of turns.
-const READY_MAX: Duration = Duration::from_millis(50);
+/// Age at which an idle connection gives its buffers back.
+const RESTS_AFTER: Duration = Duration::from_secs(2);
+/// How long before its peer said it would close it an idle connection is not used any more.
+const BEFORE_PEER: Duration = Duration::from_secs(1);
 
 /// One server.
 #[derive(Debug)]
@@ -43,31 +46,51 @@ pub struct Server {
 
 #[derive(Debug)]
 struct Idle {
-    connection: Connection,
+    wire: Box<Wire>,
+    open: Open,
     since: Instant,
+    /// Age at which the peer is about to close it, if it said so.
+    peer_max: Option<Duration>,
+    rests: bool,
 }
 
 /// An open connection, counted while it lives. Knows the count alone: were it to hold the server, the server, which
 /// keeps idle connections, would hold itself and outlive the upstream it belongs to.
 #[derive(Debug)]
-struct Connection {
-    sender: SendRequest<RequestBody>,
-    open: Arc<AtomicUsize>,
-}
+struct Open(Arc<AtomicUsize>);
 
-impl Drop for Connection {
+impl Drop for Open {
     fn drop(&mut self) {
-        self.open.fetch_sub(1, Ordering::Relaxed);
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 /// A connection in use by one request.
 #[derive(Debug)]
 pub struct Lease {
-    connection: Connection,
+    wire: Box<Wire>,
     /// Whether it has carried a request before.
     pub is_reused: bool,
+    place: Place,
+}
+
+/// What a connection counts for while a request is on it, and where it belongs when the request is over.
+#[derive(Debug)]
+pub(super) struct Place {
+    open: Open,
     server: InFlight,
+}
+
+impl Place {
+    /// Keeps `wire` for the next request. `peer_max` is how long the peer said that it keeps an idle connection.
+    pub(super) fn keep(self, wire: Box<Wire>, peer_max: Option<Duration>) {
+        let Place { open, server } = self;
+        let mut idle = server.0.idle.lock();
+        if idle.len() < IDLE_MAX {
+            let peer_max = peer_max.map(|max| max.saturating_sub(BEFORE_PEER));
+            idle.push_back(Idle { wire, open, since: Instant::now(), peer_max, rests: false });
+        }
+    }
 }
 
 /// A request in flight at a server, counted while it lives.
@@ -110,30 +133,33 @@ impl Server {
     }
 
     /// The kept connection used last, if one is fresh enough and still open.
-    pub(super) async fn reuse(self: &Arc<Self>, idempotent: bool, now: Instant) -> Option<Lease> {
+    pub(super) fn reuse(self: &Arc<Self>, idempotent: bool, now: Instant) -> Option<Lease> {
         let age_max = if idempotent { IDLE_AGE_MAX } else { IDLE_AGE_MAX_ONCE };
-        loop {
-            let mut idle = self.take_idle(now, age_max)?;
-            // It fails at once if the peer is gone.
-            if is_ready(&mut idle.connection.sender).await {
-                return Some(Lease { connection: idle.connection, is_reused: true, server: InFlight::at(self) });
-            }
-        }
-    }
-
-    fn take_idle(&self, now: Instant, age_max: Duration) -> Option<Idle> {
         let mut kept = self.idle.lock();
         // The last is the youngest: if it is too old for anything, so are all before it.
-        if kept.back().is_some_and(|i| now.saturating_duration_since(i.since) > IDLE_AGE_MAX) {
+        if kept.back().is_some_and(|i| i.age(now) > IDLE_AGE_MAX) {
             kept.clear();
         }
-        kept.pop_back_if(|i| now.saturating_duration_since(i.since) <= age_max)
+        while let Some(mut idle) = kept.pop_back_if(|i| i.age(now) <= age_max) {
+            if idle.is_good(now) {
+                let Idle { wire, open, .. } = idle;
+                return Some(Lease { wire, is_reused: true, place: Place { open, server: InFlight::at(self) } });
+            }
+        }
+        None
     }
 
-    /// Closes idle connections that are too old to be used again.
-    pub(super) fn close_old(&self, now: Instant) {
+    /// Closes idle connections that their peers have closed or that are too old to be used again, and has those rest
+    /// that were not used for a while.
+    pub(super) fn tidy(&self, now: Instant) {
         let mut kept = self.idle.lock();
-        while kept.pop_front_if(|i| now.saturating_duration_since(i.since) > IDLE_AGE_MAX).is_some() {}
+        kept.retain_mut(|idle| {
+            if !idle.rests && idle.age(now) > RESTS_AFTER {
+                idle.wire.rest();
+                idle.rests = true;
+            }
+            idle.age(now) <= IDLE_AGE_MAX && idle.is_good(now)
+        });
     }
 
     pub(super) async fn connect(self: &Arc<Self>) -> Result<Lease, UpstreamError> {
@@ -144,8 +170,8 @@ impl Server {
         let counted = Counted(Some(self));
         let limit = self.connect_timeout;
         let opening = connect::open(&self.endpoint.url, self.tls.as_ref(), self.server_name.as_deref());
-        let sender = match tokio::time::timeout(limit, opening).await {
-            Ok(Ok(sender)) => sender,
+        let stream = match tokio::time::timeout(limit, opening).await {
+            Ok(Ok(stream)) => stream,
             Ok(Err(error)) => {
                 self.endpoint.note_failure(Instant::now());
                 return Err(error.into());
@@ -156,17 +182,19 @@ impl Server {
             }
         };
         counted.keep();
-        let connection = Connection { sender, open: Arc::clone(&self.connections) };
-        Ok(Lease { connection, is_reused: false, server: InFlight::at(self) })
+        let open = Open(Arc::clone(&self.connections));
+        Ok(Lease { wire: Wire::new(stream), is_reused: false, place: Place { open, server: InFlight::at(self) } })
     }
 }
 
-/// Whether the connection takes a request. Its last body has been read, but hyper may need a turn to notice.
-async fn is_ready(sender: &mut SendRequest<RequestBody>) -> bool {
-    if sender.is_ready() {
-        return true;
+impl Idle {
+    fn age(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.since)
     }
-    matches!(tokio::time::timeout(READY_MAX, sender.ready()).await, Ok(Ok(())))
+
+    fn is_good(&mut self, now: Instant) -> bool {
+        self.peer_max.is_none_or(|max| self.age(now) <= max) && self.wire.is_quiet()
+    }
 }
 
 /// Gives the count of a connection back when opening it fails or is given up.
@@ -189,29 +217,18 @@ impl Drop for Counted<'_> {
 impl Lease {
     /// Where the request goes.
     pub fn url(&self) -> &ServerUrl {
-        &self.server.0.endpoint.url
+        &self.place.server.0.endpoint.url
     }
 
-    /// Sends the request. On failure the request comes back if not a byte of it was written.
+    /// Sends the request and waits for the head of its answer. Dropping the future closes the connection.
     ///
     /// # Errors
-    /// Whatever hyper says of the exchange.
-    pub async fn send(
-        &mut self,
-        request: Request<RequestBody>,
-    ) -> Result<Response<Incoming>, TrySendError<Request<RequestBody>>> {
-        self.connection.sender.try_send_request(request).await
-    }
-
-    /// Keeps the connection for the next request, if it is still good.
-    pub fn give_back(self) {
-        let Lease { connection, server, .. } = self;
-        if connection.sender.is_closed() {
-            return;
-        }
-        let mut idle = server.0.idle.lock();
-        if idle.len() < IDLE_MAX {
-            idle.push_back(Idle { connection, since: Instant::now() });
+    /// With the request, if not a byte of it was written.
+    pub async fn send(self, request: Request<RequestBody>) -> Result<Reply, Failure> {
+        let Lease { wire, place, .. } = self;
+        match Exchange::begin(wire, request).await? {
+            Answered::Answer(head, body) => Ok(Reply::Answer(Answer::new(head, body, place))),
+            Answered::Switched(head, wire) => Ok(Reply::Switched(head, Tunnel::new(wire, place))),
         }
     }
 }
@@ -230,7 +247,8 @@ mod tests {
     #[tokio::test]
     async fn a_server_does_not_outlive_its_upstream() {
         let (server, _listener) = server().await;
-        server.connect().await.unwrap().give_back();
+        let Lease { wire, place, .. } = server.connect().await.unwrap();
+        place.keep(wire, None);
         assert_eq!((server.idle.lock().len(), server.connections.load(Ordering::Relaxed)), (1, 1));
         let gone = Arc::downgrade(&server);
         drop(server);
@@ -240,11 +258,12 @@ mod tests {
     #[tokio::test]
     async fn old_connections_are_closed_and_young_ones_kept() {
         let (server, _listener) = server().await;
-        server.connect().await.unwrap().give_back();
+        let Lease { wire, place, .. } = server.connect().await.unwrap();
+        place.keep(wire, None);
         let now = Instant::now();
-        server.close_old(now);
+        server.tidy(now);
         assert_eq!(server.connections.load(Ordering::Relaxed), 1);
-        server.close_old(now + IDLE_AGE_MAX + Duration::from_secs(1));
+        server.tidy(now + IDLE_AGE_MAX + Duration::from_secs(1));
         assert_eq!(server.connections.load(Ordering::Relaxed), 0);
     }
 }

@@ -59,8 +59,11 @@ impl H2 {
         let sender = &mut self.sender;
         let exchange = async {
             sender.ready().await.expect("a connection that takes requests");
-            let response = sender.send_request(request).await.expect("an answer");
-            read(response).await
+            match sender.send_request(request).await {
+                Ok(response) => read(response).await,
+                Err(error) if is_reset(&error) => Answer { ended: Ended::Cut, ..Answer::none() },
+                Err(error) => panic!("an answer, not {error:?}"),
+            }
         };
         self.runtime.block_on(async { tokio::time::timeout(LIMIT, exchange).await }).expect("an answer in time")
     }
@@ -70,6 +73,12 @@ impl H2 {
     pub fn get(&mut self, path: &str, fields: &[(&str, &str)]) -> Answer {
         self.send("GET", path, fields, b"")
     }
+}
+
+/// Whether the stream was reset before the head of an answer.
+fn is_reset(error: &hyper::Error) -> bool {
+    let h2 = std::error::Error::source(error).and_then(|e| e.downcast_ref::<h2::Error>());
+    h2.is_some_and(h2::Error::is_reset)
 }
 
 /// Reads an answer to its end; a stream that is reset is [`Ended::Cut`].
