@@ -179,6 +179,9 @@ pub fn set_forwarding(headers: &mut HeaderMap, origin: &Origin<'_>) {
         }
         headers.entry(X_FORWARDED_PORT).or_insert_with(|| origin.port.into());
     } else {
+        while let Some(told) = headers.keys().find(|n| n.as_str().starts_with("x-forwarded-")).cloned() {
+            headers.remove(told);
+        }
         // They differ where the client was told in another field that is trusted.
         let chain = if origin.client == origin.peer {
             peer
@@ -187,10 +190,9 @@ pub fn set_forwarding(headers: &mut HeaderMap, origin: &Origin<'_>) {
         };
         headers.insert(X_FORWARDED_FOR, chain);
         headers.insert(X_FORWARDED_PROTO, scheme(origin.tls));
-        match origin.host {
-            Some(host) => headers.insert(X_FORWARDED_HOST, host.clone()),
-            None => headers.remove(X_FORWARDED_HOST),
-        };
+        if let Some(host) = origin.host {
+            headers.insert(X_FORWARDED_HOST, host.clone());
+        }
         headers.insert(X_FORWARDED_PORT, origin.port.into());
         headers.remove(VIA);
     }
@@ -348,6 +350,7 @@ mod tests {
             ("forwarded", "for=6.6.6.6"),
             ("via", "1.1 evil"),
             ("x-forwarded-host", "evil"),
+            ("x-forwarded-prefix", "/evil"),
         ];
         let mut h = map(&sent);
         set_forwarding(&mut h, &origin);
@@ -356,7 +359,7 @@ mod tests {
             (&h["x-forwarded-proto"], &h["x-forwarded-host"], &h["via"]),
             (&HeaderValue::from_static("http"), &host, &HeaderValue::from_static("1.1 argus"))
         );
-        assert!(!h.contains_key("forwarded"));
+        assert!(!h.contains_key("forwarded") && !h.contains_key("x-forwarded-prefix"));
         let origin = Origin { client: "203.0.113.9".parse().unwrap(), ..origin };
         let mut h = map(&sent);
         set_forwarding(&mut h, &origin);

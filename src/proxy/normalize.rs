@@ -53,6 +53,9 @@ pub fn host<B>(request: &Request<B>) -> Result<Cow<'_, str>, Malformed> {
         },
         None => None,
     };
+    if field == Some("") && request.version() != Version::HTTP_10 {
+        return Err(malformed("host", "The Host field is empty."));
+    }
     if let Some(field) = field.filter(|f| !f.is_empty() && request.uri().authority().is_some()) {
         // It is not the one that counts, and must be well formed all the same.
         bare_host(field)?;

@@ -76,7 +76,10 @@ pub fn refuse(
 ) -> Response<ResponseBody> {
     match &refused {
         Refused::Malformed(m) => arrival.connection.worker.cell.malformed(m.cause),
-        Refused::ClientBrokeOff => arrival.connection.worker.cell.malformed("body"),
+        // Bytes that frame no body are counted where they were found, when the connection ends.
+        Refused::ClientBrokeOff if arrival.connection.clock.malformed().is_none() => {
+            arrival.connection.worker.cell.malformed("body")
+        }
         _ => {}
     }
     let is_gone = matches!(refused, Refused::ClientGone);

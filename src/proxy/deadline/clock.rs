@@ -96,6 +96,11 @@ impl ConnectionClock {
         self.malformed.get().copied()
     }
 
+    /// Whether a request is not over.
+    pub fn has_requests(&self) -> bool {
+        self.open.load(Ordering::Relaxed) > 0
+    }
+
     /// Whether the connection is to take no further request.
     pub fn is_draining(&self) -> bool {
         self.order.load(Ordering::Relaxed) != RUN

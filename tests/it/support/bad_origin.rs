@@ -33,6 +33,11 @@ impl Exchange {
         Some(head)
     }
 
+    /// The bytes themselves, as they come.
+    pub fn reader(&mut self) -> &mut Reader<TcpStream> {
+        &mut self.reader
+    }
+
     /// Sends bytes.
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
         let _ = self.reader.source().write_all(bytes.as_ref());

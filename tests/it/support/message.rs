@@ -30,6 +30,8 @@ pub struct Head {
     pub start: String,
     /// The rest.
     pub fields: Fields,
+    /// All of it, byte for byte.
+    pub bytes: Vec<u8>,
 }
 
 /// How a message came to its end.
@@ -47,12 +49,23 @@ pub enum Ended {
 pub struct Reader<S> {
     source: S,
     held: Vec<u8>,
+    wire: Option<Vec<u8>>,
 }
 
 impl<S: Read> Reader<S> {
     /// Reads from `source`.
     pub fn new(source: S) -> Self {
-        Reader { source, held: Vec::new() }
+        Reader { source, held: Vec::new(), wire: None }
+    }
+
+    /// Remembers from now on every byte that comes.
+    pub fn remember(&mut self) {
+        self.wire = Some(Vec::new());
+    }
+
+    /// What came since it was asked before.
+    pub fn remembered(&mut self) -> Vec<u8> {
+        self.wire.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// What was read but belongs to no message yet.
@@ -72,6 +85,9 @@ impl<S: Read> Reader<S> {
             return match self.source.read(&mut buffer) {
                 Ok(n) => {
                     self.held.extend_from_slice(&buffer[..n]);
+                    if let Some(wire) = &mut self.wire {
+                        wire.extend_from_slice(&buffer[..n]);
+                    }
                     Ok(n)
                 }
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
@@ -213,5 +229,5 @@ fn parse_head(bytes: &[u8]) -> Head {
         .filter_map(|line| line.split_once(':'))
         .map(|(name, value)| (name.to_owned(), value.trim().to_owned()))
         .collect();
-    Head { start, fields: Fields(fields) }
+    Head { start, fields: Fields(fields), bytes: bytes.to_vec() }
 }

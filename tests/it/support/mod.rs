@@ -19,6 +19,7 @@ pub mod message;
 pub mod origin;
 pub mod ports;
 pub mod process;
+pub mod raw_origin;
 pub mod source;
 pub mod wait;
 
@@ -27,6 +28,7 @@ pub use client::{Answer, Connection};
 pub use gateway::{Gateway, Setup};
 pub use origin::Origin;
 pub use process::Run;
+pub use raw_origin::RawOrigin;
 pub use wait::until;
 
 /// One route that takes every path, asks for a key and sends on to the origin.
