@@ -98,9 +98,10 @@ impl Exchange {
         let may_switch = request.headers().contains_key(http::header::UPGRADE);
         let method = request.method().clone();
         let (head, body) = request.into_parts();
+        let sender = Sender::new(out, &head.headers, body, framing);
         Exchange {
             wire: Some(wire),
-            sender: Some(Sender::new(out, body, framing)),
+            sender: Some(sender),
             head: Some(head),
             method,
             may_switch,

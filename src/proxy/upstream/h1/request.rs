@@ -5,6 +5,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
+use http::header::TRAILER;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body::Body;
 use tokio::io::AsyncWrite;
 
@@ -34,6 +36,8 @@ pub(super) struct Sender {
     piece: Bytes,
     body: RequestBody,
     framing: BodyFraming,
+    /// Trailers that the head announces: others are not sent, as nobody has looked at them.
+    announced: Vec<HeaderName>,
     /// Whether something was taken from the body.
     is_touched: bool,
     ended: bool,
@@ -41,10 +45,14 @@ pub(super) struct Sender {
 }
 
 impl Sender {
-    /// A request whose head is in `out`.
-    pub(super) fn new(out: Vec<u8>, body: RequestBody, framing: BodyFraming) -> Self {
+    /// A request whose head, with these fields, is in `out`.
+    pub(super) fn new(out: Vec<u8>, headers: &HeaderMap, body: RequestBody, framing: BodyFraming) -> Self {
+        let announced = match framing {
+            BodyFraming::Chunked => headers.get_all(TRAILER).iter().flat_map(names).collect(),
+            BodyFraming::Plain => Vec::new(),
+        };
         let ended = body.is_end_stream() && framing == BodyFraming::Plain;
-        Sender { out, at: 0, piece: Bytes::new(), body, framing, is_touched: false, ended, written: 0 }
+        Sender { out, at: 0, piece: Bytes::new(), body, framing, announced, is_touched: false, ended, written: 0 }
     }
 
     /// The body, if nothing was taken from it.
@@ -90,7 +98,9 @@ impl Sender {
                         // Trailers have no place but behind the last chunk.
                         if let (Ok(trailers), BodyFraming::Chunked) = (frame.into_trailers(), self.framing) {
                             self.out.extend_from_slice(b"0\r\n");
-                            trailers.iter().for_each(|(name, value)| head::field(&mut self.out, name, value));
+                            let may_pass = |name: &HeaderName| self.announced.contains(name);
+                            let passed = trailers.iter().filter(|(name, _)| may_pass(name));
+                            passed.for_each(|(name, value)| head::field(&mut self.out, name, value));
                             self.out.extend_from_slice(b"\r\n");
                         }
                         self.ended = true;
@@ -166,4 +176,9 @@ impl Sender {
         }
         Poll::Ready(Ok(()))
     }
+}
+
+/// The names in a field that lists names.
+fn names(value: &HeaderValue) -> impl Iterator<Item = HeaderName> {
+    value.as_bytes().split(|b| *b == b',').filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
 }
