@@ -33,6 +33,7 @@ use std::time::Duration;
 use http::HeaderName;
 
 use crate::model::condition::{Condition, ConditionText};
+use crate::model::header_rules::Underscores;
 use crate::model::id::Name;
 use crate::model::limit::{Limit, Rate};
 use crate::model::network::AddressSet;
@@ -110,6 +111,8 @@ pub struct Listener {
     pub tls: Option<ListenerTls>,
     /// What happens to requests when TLS is not spoken.
     pub insecure_requests: InsecureRequests,
+    /// What happens to fields with `_` in their names.
+    pub underscores: Underscores,
     /// Bounds.
     pub limits: ListenerLimits,
     /// Where it stands.
@@ -164,6 +167,8 @@ pub struct Clients {
     pub address_from: AddressFrom,
     /// Bits of an IPv6 address by which a client is counted.
     pub ipv6_prefix: u8,
+    /// Whether the upstream gets `Forwarded` (RFC 7239) besides the `X-Forwarded-` fields.
+    pub sends_forwarded: bool,
 }
 
 /// Where the client's address stands.

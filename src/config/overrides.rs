@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 pub(super) const OVERRIDES: &[&str] = &[
     "listen",
     "clients.address_from",
+    "clients.forwarded",
     "clients.ipv6_prefix",
     "auth.api_key.forward_credential",
     "auth.api_key.failures",

@@ -33,6 +33,18 @@ pub enum TemplateError {
     Long,
 }
 
+/// What happens to fields with `_` in their names, which some servers read as `-`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Underscores {
+    /// They are not passed on.
+    #[default]
+    Drop,
+    /// 400.
+    Reject,
+    /// They are passed on, but for those that could be read as a field that Argus looks at or sets.
+    Keep,
+}
+
 /// Something that is known of a request once it is decided about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fact {

@@ -101,7 +101,7 @@ mod tests {
 
     fn clients(address_from: AddressFrom) -> Clients {
         let trusted = ["10.0.0.0/8", "fd00::/8"].iter().map(|c| c.parse::<Cidr>().unwrap()).collect();
-        Clients { trusted_proxies: trusted, address_from, ipv6_prefix: 64 }
+        Clients { trusted_proxies: trusted, address_from, ipv6_prefix: 64, sends_forwarded: false }
     }
 
     #[track_caller]

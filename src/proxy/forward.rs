@@ -13,6 +13,7 @@ use hyper::body::Incoming;
 use super::affinity;
 use super::body::{BodyProgress, RequestBody};
 use super::client_addr::is_forwarded_over_tls;
+use super::forwarded::Forwarding;
 use super::headers::{self, Origin, X_REQUEST_ID};
 use super::normalize;
 use super::rejection::Refused;
@@ -35,6 +36,8 @@ use crate::snapshot::identity::IdentityNames;
 pub enum Answer {
     /// An answer to pass on.
     Response(UpstreamAnswer),
+    /// The request was meant for Argus, as the last of the hops it may take; Argus answers for itself.
+    LastHop,
     /// A browser asked beforehand what a page may do; Argus answers for itself.
     Preflight,
     /// The upstream agreed to speak another protocol.
@@ -68,6 +71,9 @@ pub async fn forward(
     let caller = affinity::caller(&group.settings().balance, arrival, &admitted, request.headers());
     let (mut head, body) = request.into_parts();
     let config = &arrival.view.snapshot.config;
+    if !rules::hops::count(&head.method, &mut head.headers)? {
+        return Ok(Answer::LastHop);
+    }
     edit_headers(&mut head.headers, arrival, &admitted, (head.uri.authority(), head.version));
     head.uri = edit_target(head.uri, &active.route, &config.api_key)?;
     if let Some(switch) = &switch {
@@ -118,7 +124,8 @@ fn edit_headers(
         headers::join_cookies(headers);
     }
     let kept = edit_credentials(headers, &config.api_key, route.auth);
-    headers::remove_forgeable(headers, &config.identity_prefix, &kept);
+    let underscores = arrival.connection.listener.settings.underscores;
+    headers::remove_forgeable(headers, &config.identity_prefix, underscores, &kept);
     if matches!(route.scopes, Some(ByMethod::Each(_))) {
         headers::remove_method_overrides(headers);
     }
@@ -133,6 +140,11 @@ fn edit_headers(
     let origin = Origin {
         peer: arrival.connection.peer,
         trusted: arrival.trusted && !is_told_in_forwarded,
+        forwarded: match (clients.sends_forwarded, is_told_in_forwarded) {
+            (false, _) => Forwarding::Off,
+            (true, false) => Forwarding::Anew,
+            (true, true) => Forwarding::Continued,
+        },
         client: arrival.client.ip(),
         tls: arrival.connection.tls.is_some() || over_tls,
         host: host.as_ref(),

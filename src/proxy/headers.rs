@@ -10,7 +10,9 @@ use http::header::{
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::client_addr::{X_FORWARDED_FOR, X_FORWARDED_PROTO};
+use super::forwarded::{self, Forwarding};
 use crate::config::CredentialPlace;
+use crate::model::header_rules::Underscores;
 
 /// `X-Forwarded-Host`.
 pub const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -35,6 +37,9 @@ const HOP_BY_HOP: [HeaderName; 8] = [
     UPGRADE,
     HTTP2_SETTINGS,
 ];
+
+/// Fields by which some servers take a request for one by another method.
+const METHOD_OVERRIDES: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
 
 /// Fields a client cannot name away by listing them in `Connection`.
 fn is_protected(name: &HeaderName) -> bool {
@@ -133,16 +138,25 @@ fn folded_starts_with(name: &str, prefix: &str) -> bool {
     name.len() >= prefix.len() && name.bytes().zip(prefix.bytes()).all(|(a, b)| a == b || (a == b'_' && b == b'-'))
 }
 
-/// Removes from a request what only Argus may say, and names with `_`, which some servers read as `-`. `keep` are the
-/// fields in which a credential stands that is to be forwarded.
-pub fn remove_forgeable(headers: &mut HeaderMap, identity_prefix: &str, keep: &[HeaderName]) {
+/// Removes from a request what only Argus may say, and names with `_`, which some servers read as `-`: all of them, or
+/// where they are kept those that could be read as a field that Argus looks at or sets. `keep` are the fields in which a
+/// credential stands that is to be forwarded.
+pub fn remove_forgeable(headers: &mut HeaderMap, identity_prefix: &str, underscores: Underscores, keep: &[HeaderName]) {
     let is_bad = |name: &HeaderName| {
         let text = name.as_str();
-        (text.contains('_') || folded_starts_with(text, identity_prefix)) && !keep.contains(name)
+        let with_underscore = text.contains('_') && (underscores != Underscores::Keep || is_read_as_ours(text));
+        (with_underscore || folded_starts_with(text, identity_prefix)) && !keep.contains(name)
     };
     while let Some(bad) = headers.keys().find(|n| is_bad(n)).cloned() {
         headers.remove(bad);
     }
+}
+
+/// Whether a name with `_` is, with `-`, one that frames, routes or authenticates, or that tells the way.
+fn is_read_as_ours(name: &str) -> bool {
+    let name = name.replace('_', "-");
+    HeaderName::from_bytes(name.as_bytes())
+        .is_ok_and(|name| !allowed_in_trailers(&name) || METHOD_OVERRIDES.contains(&name.as_str()))
 }
 
 /// What Argus knows of where a request came from.
@@ -152,6 +166,8 @@ pub struct Origin<'a> {
     pub peer: IpAddr,
     /// Whether the peer's word in these fields is taken.
     pub trusted: bool,
+    /// What becomes of `Forwarded`.
+    pub forwarded: Forwarding,
     /// The client's address.
     pub client: IpAddr,
     /// Whether the request came over TLS.
@@ -166,7 +182,7 @@ pub struct Origin<'a> {
 
 /// Sets the forwarding fields. What an untrusted peer says of them is deleted; a trusted peer's word is continued.
 pub fn set_forwarding(headers: &mut HeaderMap, origin: &Origin<'_>) {
-    headers.remove(FORWARDED);
+    forwarded::set(headers, origin);
     let peer = address(origin.peer);
     if origin.trusted {
         let chain =
@@ -253,7 +269,7 @@ pub fn join_cookies(headers: &mut HeaderMap) {
 
 /// Removes fields by which some servers take a request for one by another method than that which was decided about.
 pub fn remove_method_overrides(headers: &mut HeaderMap) {
-    for name in ["x-http-method-override", "x-http-method", "x-method-override"] {
+    for name in METHOD_OVERRIDES {
         headers.remove(name);
     }
 }
@@ -275,116 +291,4 @@ pub fn remove_cookie(headers: &mut HeaderMap, name: &str) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn map(fields: &[(&str, &str)]) -> HeaderMap {
-        fields.iter().map(|(n, v)| (n.parse::<HeaderName>().unwrap(), v.parse().unwrap())).collect()
-    }
-
-    fn names(headers: &HeaderMap) -> Vec<&str> {
-        let mut names: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();
-        names.sort_unstable();
-        names
-    }
-
-    #[test]
-    fn one_hop_stays_one_hop() {
-        let mut h = map(&[
-            ("connection", "close, X-Private, Host, x-forwarded-for"),
-            ("x-private", "1"),
-            ("host", "a"),
-            ("te", "gzip, trailers"),
-            ("x-forwarded-for", "1.1.1.1"),
-            ("upgrade", "h2c"),
-            ("keep-alive", "5"),
-            ("proxy-authorization", "x"),
-            ("transfer-encoding", "chunked"),
-            ("trailer", "x-sum, Authorization"),
-            ("accept", "*/*"),
-            ("http2-settings", "x"),
-        ]);
-        remove_hop_by_hop(&mut h);
-        rebuild_for_upstream(&mut h);
-        assert_eq!(names(&h), ["accept", "host", "te", "trailer", "x-forwarded-for"]);
-        assert_eq!((h["te"].to_str().unwrap(), h["trailer"].to_str().unwrap()), ("trailers", "x-sum"));
-    }
-
-    #[test]
-    fn trailers_say_it_neither() {
-        let mut h = map(&[("trailer", "x-sum, ACME_Subject, acme-plan, x-token, x_y")]);
-        let places = [CredentialPlace::Header(HeaderName::from_static("x-token"))];
-        keep_honest_trailers(&mut h, "acme-", &places);
-        assert_eq!(h.get_all("trailer").iter().collect::<Vec<_>>(), ["x-sum"]);
-    }
-
-    #[test]
-    fn nobody_else_says_who_it_is() {
-        let mut h = map(&[
-            ("Argus-Subject", "root"),
-            ("argus_subject", "root"),
-            ("ARGUS_Key-Id", "x"),
-            ("x_y", "1"),
-            ("arguscope", "ok"),
-            ("argus-api-key", "k"),
-        ]);
-        remove_forgeable(&mut h, "argus-", &[HeaderName::from_static("argus-api-key")]);
-        assert_eq!(names(&h), ["argus-api-key", "arguscope"]);
-    }
-
-    #[test]
-    fn forwarding_fields() {
-        let host = HeaderValue::from_static("api.example.com");
-        let origin = Origin {
-            peer: "10.0.0.1".parse().unwrap(),
-            trusted: false,
-            client: "10.0.0.1".parse().unwrap(),
-            tls: false,
-            host: Some(&host),
-            port: 8080,
-            version: http::Version::HTTP_11,
-        };
-        let sent = [
-            ("x-forwarded-for", "6.6.6.6"),
-            ("x-forwarded-proto", "https"),
-            ("forwarded", "for=6.6.6.6"),
-            ("via", "1.1 evil"),
-            ("x-forwarded-host", "evil"),
-            ("x-forwarded-prefix", "/evil"),
-        ];
-        let mut h = map(&sent);
-        set_forwarding(&mut h, &origin);
-        assert_eq!(h["x-forwarded-for"], "10.0.0.1");
-        assert_eq!(
-            (&h["x-forwarded-proto"], &h["x-forwarded-host"], &h["via"]),
-            (&HeaderValue::from_static("http"), &host, &HeaderValue::from_static("1.1 argus"))
-        );
-        assert!(!h.contains_key("forwarded") && !h.contains_key("x-forwarded-prefix"));
-        let origin = Origin { client: "203.0.113.9".parse().unwrap(), ..origin };
-        let mut h = map(&sent);
-        set_forwarding(&mut h, &origin);
-        assert_eq!(h["x-forwarded-for"], "203.0.113.9, 10.0.0.1", "the client as a trusted field tells it");
-        let mut h = map(&sent);
-        set_forwarding(&mut h, &Origin { trusted: true, ..origin });
-        assert_eq!(h["x-forwarded-for"], "6.6.6.6, 10.0.0.1");
-        assert_eq!(
-            (h["x-forwarded-proto"].to_str().unwrap(), h["x-real-ip"].to_str().unwrap()),
-            ("https", "203.0.113.9")
-        );
-        assert_eq!(h.get_all("via").iter().count(), 2);
-    }
-
-    #[test]
-    fn what_http_2_took_apart_is_put_together() {
-        let mut h = map(&[("cookie", "a=1"), ("cookie", "b=2; c=3")]);
-        join_cookies(&mut h);
-        assert_eq!(h.get_all("cookie").iter().collect::<Vec<_>>(), ["a=1; b=2; c=3"]);
-    }
-
-    #[test]
-    fn credentials_are_cut_out() {
-        let mut h = map(&[("cookie", "a=1; key=secret; b=2"), ("cookie", "key=secret")]);
-        remove_cookie(&mut h, "key");
-        assert_eq!(h.get_all("cookie").iter().collect::<Vec<_>>(), ["a=1; b=2"]);
-    }
-}
+mod tests;

@@ -9,6 +9,7 @@ pub mod client_addr;
 pub mod connection;
 pub mod deadline;
 pub mod forward;
+pub mod forwarded;
 pub mod headers;
 pub mod listener;
 pub mod normalize;

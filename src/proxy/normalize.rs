@@ -130,6 +130,17 @@ fn is_port(text: &str) -> bool {
     text.strip_prefix(':').is_some_and(|p| p.len() <= 5 && p.bytes().all(|b| b.is_ascii_digit()))
 }
 
+/// Refuses fields with `_` in their names, which some servers read as `-`.
+///
+/// # Errors
+/// When there is one.
+pub fn underscores(headers: &HeaderMap) -> Result<(), Malformed> {
+    match headers.keys().any(|name| name.as_str().contains('_')) {
+        true => Err(malformed("underscore", "The name of a header field has an underscore, which is not taken here.")),
+        false => Ok(()),
+    }
+}
+
 /// Refuses requests whose framing or target could be read in two ways. The path is looked at by
 /// [`crate::admission::settle`].
 ///

@@ -22,6 +22,7 @@ use super::worker::View;
 use super::{normalize, upgrade};
 use crate::admission::{ClientFacts, Head, settle};
 use crate::model::clock::Now;
+use crate::model::header_rules::Underscores;
 use crate::record::Ticket;
 use crate::record::ticket::{Caller, Opening, RequestId};
 use crate::snapshot::{ActiveRoute, InsecureRequests};
@@ -54,6 +55,7 @@ pub async fn handle(
     let mut told = Told::default();
     Ok(match exchange(&arrival, request, &mut ticket, &mut told).await {
         Ok(Answer::Response(answer)) => response::pass_on(&arrival, answer, &told, (ticket, turn)),
+        Ok(Answer::LastHop) => rules::hops::answer(&arrival, &told, (ticket, turn)),
         Ok(Answer::Preflight) => rules::cors::answer(&arrival, &told, (ticket, turn)),
         Ok(Answer::Switched(switch)) => upgrade::switch(&arrival, switch, &told, (ticket, turn)),
         Err(refused) => rejection::refuse(&arrival, refused, &told, (ticket, turn)),
@@ -100,6 +102,9 @@ async fn exchange(
     normalize::check(&request)?;
     let mut host = normalize::host(&request)?;
     let settings = &arrival.connection.listener.settings;
+    if settings.underscores == Underscores::Reject {
+        normalize::underscores(request.headers())?;
+    }
     let is_tls = arrival.connection.tls.is_some();
     let secure = is_tls || (arrival.trusted && is_forwarded_over_tls(&config.clients, request.headers()));
     normalize::scheme(&request, is_tls, secure)?;

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::time::Duration;
 
 use super::support::message::Ended;
-use super::support::{BadOrigin, Gateway, OPEN, Origin, until};
+use super::support::{BadOrigin, Gateway, OPEN, Origin, Setup, until};
 
 fn open() -> (Origin, Gateway) {
     let origin = Origin::start();
@@ -186,4 +186,58 @@ fn resident(pid: u32) -> usize {
     let text = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = text.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
     line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() * 1024
+}
+
+#[test]
+fn compressed_bodies_pass_untouched() {
+    let gzip = b"\x1f\x8b\x08\0not really gzip, which nobody looks at";
+    let head = format!(
+        "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nVary: Accept-Encoding\r\nContent-Length: {}\r\n\r\n",
+        gzip.len()
+    );
+    let origin = BadOrigin::replies([head.as_bytes(), gzip].concat());
+    let gateway = Setup::new(OPEN).origin(&origin.url()).start();
+    let answer = gateway.get("/a").header("Accept-Encoding", "gzip, br").send().expect(200);
+    assert_eq!((answer.header("content-encoding"), answer.header("vary")), ("gzip", "Accept-Encoding"));
+    assert_eq!(answer.body, gzip);
+    let (origin, gateway) = open();
+    gateway
+        .request("POST", "/a")
+        .header("Content-Encoding", "br")
+        .header("Accept-Encoding", "br")
+        .body(&gzip[..])
+        .send();
+    let seen = origin.last();
+    assert_eq!((seen.header("content-encoding"), seen.header("accept-encoding")), ("br", "br"));
+    assert_eq!(seen.body, gzip);
+}
+
+#[test]
+fn an_old_client_gets_neither_chunks_nor_interim_answers() {
+    let origin = BadOrigin::replies(
+        "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
+    );
+    let gateway = Setup::new(OPEN).origin(&origin.url()).start();
+    for expect in ["", "Expect: 100-continue\r\n"] {
+        let request = format!("POST /a HTTP/1.0\r\nHost: a\r\n{expect}Content-Length: 2\r\n\r\nhi");
+        let all = gateway.connect().send(request).all();
+        let text = String::from_utf8_lossy(&all).to_lowercase();
+        assert_eq!(text.matches("http/1.").count(), 1, "one head alone: {text}");
+        assert!(text.contains(" 200 ok\r\n") && !text.contains("transfer-encoding"), "{text}");
+        assert!(text.ends_with("\r\n\r\nhi"), "{text}");
+    }
+}
+
+#[test]
+fn a_body_that_none_may_have_is_not_passed() {
+    for (method, status) in [("GET", "204 No Content"), ("GET", "304 Not Modified"), ("HEAD", "200 OK")] {
+        let origin = BadOrigin::replies(format!("HTTP/1.1 {status}\r\nContent-Length: 4\r\n\r\nevil"));
+        let gateway = Setup::new(OPEN).origin(&origin.url()).start();
+        for _ in 0..2 {
+            let request = format!("{method} /a HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+            let all = gateway.connect().send(request).all();
+            let text = String::from_utf8_lossy(&all);
+            assert!(text.starts_with(&format!("HTTP/1.1 {status}")) && text.ends_with("\r\n\r\n"), "{text}");
+        }
+    }
 }

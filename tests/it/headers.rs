@@ -169,6 +169,28 @@ fn names_with_underscores_are_dropped() {
 }
 
 #[test]
+fn names_with_underscores_are_refused_or_kept_where_that_is_said() {
+    let origin = Origin::start();
+    let with = |word: &str| {
+        let toml = format!("[listeners.default]\naddress = \"{{traffic}}\"\nunderscores = \"{word}\"\n{OPEN}");
+        Gateway::start(&origin, &toml)
+    };
+    let reject = with("reject");
+    reject.get("/a").header("my_field", "1").send().refused(400, "malformed_request");
+    reject.get("/a").header("my-field", "1").send().expect(200);
+    let keep = with("keep");
+    let mut request = keep.get("/a").header("my_field", "1");
+    for name in ["x_forwarded_for", "Argus_Subject", "content_length", "x_request_id", "x_real_ip", "transfer_encoding"]
+    {
+        request = request.header(name, "forged");
+    }
+    request.send().expect(200);
+    let seen = origin.last().headers;
+    assert_eq!(seen.get("my_field"), Some("1"));
+    assert!(!seen.0.iter().any(|(_, value)| value == "forged"), "{seen:?}");
+}
+
+#[test]
 fn what_strangers_say_about_the_way_is_deleted() {
     let origin = Origin::start();
     let gateway = Gateway::start(&origin, OPEN);

@@ -17,6 +17,7 @@ mod explain;
 mod geoip;
 mod header_rules;
 mod headers;
+mod hops;
 mod http2;
 mod keys;
 mod kit;

@@ -7,7 +7,7 @@ use super::Context;
 use crate::config::problem::Code;
 use crate::config::tree::path;
 use crate::config::words::short;
-use crate::config::written::{AddressFromText, Written};
+use crate::config::written::{AddressFromText, ForwardedText, Written};
 use crate::config::{AddressFrom, ApiKeyAuth, Clients, CredentialPlace};
 use crate::model::limit::Rate;
 use crate::model::network::{AddressSet, Cidr};
@@ -51,6 +51,7 @@ impl Context<'_> {
                 Some(AddressFromText::Peer) => AddressFrom::Peer,
             },
             ipv6_prefix: self.within(&["clients", "ipv6_prefix"], text.and_then(|c| c.ipv6_prefix), [1, 128], 64),
+            sends_forwarded: matches!(text.and_then(|c| c.forwarded), Some(ForwardedText::Rfc7239)),
         }
     }
 

@@ -7,8 +7,11 @@ use std::time::Duration;
 use super::{Context, certificate};
 use crate::config::problem::Code;
 use crate::config::tree::path;
-use crate::config::written::{InsecureRequestsText, ListenerLimitsText, ListenerText, TlsText, TlsVersion, Written};
+use crate::config::written::{
+    InsecureRequestsText, ListenerLimitsText, ListenerText, TlsText, TlsVersion, UnderscoresText, Written,
+};
 use crate::config::{Admin, Clients, InsecureRequests, Listener, ListenerLimits, ListenerTls, Ops};
+use crate::model::header_rules::Underscores;
 
 /// Smallest and largest head of a request: what the HTTP/1 parser needs, and what fits into memory per connection.
 const HEADER_SIZE: [u64; 2] = [8 << 10, 1 << 20];
@@ -88,6 +91,11 @@ impl Context<'_> {
             address: address.0,
             tls: text.tls.as_ref().and_then(|wanted| tls.get(wanted)).cloned(),
             insecure_requests,
+            underscores: match text.underscores {
+                None | Some(UnderscoresText::Drop) => Underscores::Drop,
+                Some(UnderscoresText::Reject) => Underscores::Reject,
+                Some(UnderscoresText::Keep) => Underscores::Keep,
+            },
             limits,
             origin: self.origin(origin),
         })

@@ -24,6 +24,19 @@ pub(in crate::config) struct ClientsText {
     /// Bits of an IPv6 address by which a client is counted: one home network is one client.
     #[schemars(extend("default" = 64))]
     pub ipv6_prefix: Option<u8>,
+    /// Whether the upstream gets the field `Forwarded` besides the `X-Forwarded-` fields: `rfc7239`, or `off`.
+    #[schemars(extend("default" = "off"))]
+    pub forwarded: Option<ForwardedText>,
+}
+
+/// Whether `Forwarded` is sent.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::config) enum ForwardedText {
+    /// It is not.
+    Off,
+    /// It is.
+    Rfc7239,
 }
 
 /// Where the client's address stands.

@@ -35,12 +35,28 @@ pub(in crate::config) struct ListenerText {
     /// What happens to requests when the listener has no TLS: `reject` (403, before any key is looked at), `redirect`
     /// (308 to HTTPS) or `allow`. Where nothing is written, `reject` if another listener has TLS, else `allow`.
     pub insecure_requests: Option<InsecureRequestsText>,
+    /// Header fields with `_` in their names, which some servers read as `-`: `drop`, `reject` (400), or `keep`. Those
+    /// that could be read as a field that Argus looks at or sets are never passed on.
+    #[schemars(extend("default" = "drop"))]
+    pub underscores: Option<UnderscoresText>,
     /// Bounds.
     pub limits: Option<ListenerLimitsText>,
     /// HTTP/3; only `false` is possible in this version.
     #[schemars(extend("default" = false))]
     #[expect(dead_code, reason = "one value is possible, and `unsupported` refuses the others")]
     pub http3: Option<bool>,
+}
+
+/// What happens to fields with `_` in their names.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::config) enum UnderscoresText {
+    /// Not passed on.
+    Drop,
+    /// 400.
+    Reject,
+    /// Passed on.
+    Keep,
 }
 
 /// What a listener without TLS does with requests.
