@@ -17,6 +17,9 @@ use crate::snapshot::{ActiveRoute, Snapshot};
 /// The path that is decided about and forwarded: as sent, or without its dot segments where the route that takes the
 /// result says so. Nothing is looked up for a path that can be read in one way only, as nearly all can.
 ///
+/// Routes are found byte for byte, but servers behind may decode `%61`, cut `;x` off or merge `//`. That is theirs to
+/// do, unless it leads to another route: `/%61dmin` does not get past the demands of a route for `/admin`.
+///
 /// # Errors
 /// When the path could be read in several ways and the route does not take that.
 pub fn settle<'p>(
@@ -25,20 +28,34 @@ pub fn settle<'p>(
     path: &'p str,
 ) -> Result<Cow<'p, str>, PathFault> {
     let find = |path: &str| find_route(snapshot, asked, path);
-    match request_path::read(path)? {
-        Reading::Plain => Ok(Cow::Borrowed(path)),
+    let settled = match request_path::read(path)? {
+        Reading::Plain => Cow::Borrowed(path),
         Reading::Dots(resolved) => match find(&resolved) {
-            Some(route) if route.route.rules.paths.resolves_dots => Ok(Cow::Owned(resolved)),
-            _ => Err(PathFault::DotSegment),
+            Some(route) if route.route.rules.paths.resolves_dots => Cow::Owned(resolved),
+            _ => return Err(PathFault::DotSegment),
         },
-        // A server that decodes it must not find itself where another route's demands hold.
-        Reading::EncodedSlash(decoded) => match (find(path), find(&decoded)) {
-            (Some(route), Some(other)) if route.index == other.index && route.route.rules.paths.keeps_encoded_slash => {
-                Ok(Cow::Borrowed(path))
+        Reading::EncodedSlash(decoded) => match find(path) {
+            Some(route) if route.route.rules.paths.keeps_encoded_slash => {
+                let mut others = request_path::other_readings(&decoded);
+                others.push(decoded);
+                let leads_elsewhere = |other: &String| find(other).is_none_or(|other| other.index != route.index);
+                if others.iter().any(leads_elsewhere) {
+                    return Err(PathFault::EncodedSlash);
+                }
+                Cow::Borrowed(path)
             }
-            _ => Err(PathFault::EncodedSlash),
+            _ => return Err(PathFault::EncodedSlash),
         },
+    };
+    // A server that reads the path in a laxer way must not find itself where another route's demands hold.
+    let others = request_path::other_readings(&settled);
+    if !others.is_empty()
+        && let Some(route) = find(&settled)
+        && others.iter().filter_map(|other| find(other)).any(|other| other.index != route.index)
+    {
+        return Err(PathFault::Disguised);
     }
+    Ok(settled)
 }
 
 /// The route that takes requests by this method, for this host, with these fields, and a settled path.

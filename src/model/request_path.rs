@@ -28,6 +28,8 @@ pub enum PathFault {
     EncodedSlash,
     /// `.` or `..`, however written.
     DotSegment,
+    /// To a reader less strict than Argus it leads to another route.
+    Disguised,
 }
 
 impl PathFault {
@@ -40,6 +42,7 @@ impl PathFault {
             PathFault::Nul => "nul",
             PathFault::EncodedSlash => "encoded_slash",
             PathFault::DotSegment => "dot_segment",
+            PathFault::Disguised => "disguised_path",
         }
     }
 
@@ -52,6 +55,7 @@ impl PathFault {
             PathFault::Nul => "The path holds an encoded NUL.",
             PathFault::EncodedSlash => "The path holds an encoded slash or backslash.",
             PathFault::DotSegment => "The path holds a `.` or `..` segment.",
+            PathFault::Disguised => "The path could be read as one that leads elsewhere. Write it plainly.",
         }
     }
 }
@@ -117,8 +121,77 @@ fn decode_slashes(path: &str) -> String {
     ["%2f", "%2F", "%5c", "%5C"].iter().fold(path.to_owned(), |path, code| path.replace(code, "/"))
 }
 
+/// A segment without its parameters, whose semicolon may be encoded too.
 fn without_parameters(segment: &str) -> &str {
-    segment.split(';').next().unwrap_or(segment)
+    let end = segment.bytes().enumerate().position(|(at, b)| match b {
+        b';' => true,
+        b'%' => segment.get(at..at + 3).is_some_and(|code| code.eq_ignore_ascii_case("%3b")),
+        _ => false,
+    });
+    &segment[..end.unwrap_or(segment.len())]
+}
+
+/// What readers less strict than Argus may make of a path that is [`Reading::Plain`]: they decode what need not have
+/// been encoded, cut parameters off, or merge slashes, or several of these. Nothing for a path with none of it.
+pub fn other_readings(path: &str) -> Vec<String> {
+    let mut out = Vec::new();
+    if !is_loose(path) {
+        return out;
+    }
+    for habits in 1..8_u8 {
+        let mut read = path.to_owned();
+        if habits & 1 != 0 {
+            read = decode_visible(&read);
+        }
+        if habits & 2 != 0 {
+            read = read.split('/').map(without_parameters).collect::<Vec<_>>().join("/");
+        }
+        if habits & 4 != 0 {
+            read = merge_slashes(&read);
+        }
+        if read != path && !out.contains(&read) {
+            out.push(read);
+        }
+    }
+    out
+}
+
+/// Whether a path has a percent sign, a semicolon or two slashes together.
+fn is_loose(path: &str) -> bool {
+    let mut last = 0;
+    path.bytes().any(|b| {
+        let loose = matches!(b, b'%' | b';') || (b == b'/' && last == b'/');
+        last = b;
+        loose
+    })
+}
+
+/// Decodes what is visible ASCII, but for the percent sign itself: nothing is decoded twice.
+fn decode_visible(path: &str) -> String {
+    let mut out = String::with_capacity(path.len());
+    let mut rest = path;
+    while let Some(at) = rest.find('%') {
+        out.push_str(&rest[..at]);
+        rest = &rest[at..];
+        let code = rest.get(1..3).and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        match code.filter(|b| b.is_ascii_graphic() && *b != b'%') {
+            Some(byte) => out.push(char::from(byte)),
+            None => out.push_str(rest.get(..3).unwrap_or(rest)),
+        }
+        rest = rest.get(3..).unwrap_or("");
+    }
+    out.push_str(rest);
+    out
+}
+
+fn merge_slashes(path: &str) -> String {
+    let mut out = String::with_capacity(path.len());
+    for c in path.chars() {
+        if c != '/' || !out.ends_with('/') {
+            out.push(c);
+        }
+    }
+    out
 }
 
 /// How many dots a segment consists of, plain or percent-encoded in any mix, if they are one or two and nothing else.
@@ -204,6 +277,7 @@ mod tests {
             ("/a%2", PathFault::Percent),
             ("/a/..;x/b", PathFault::DotSegment),
             ("/a/%2e;x", PathFault::DotSegment),
+            ("/a/%2e.%3Bx/b", PathFault::DotSegment),
             ("/a//../b", PathFault::DotSegment),
             ("/.//evil.example/x", PathFault::DotSegment),
             ("/a/..//b", PathFault::DotSegment),
@@ -242,6 +316,22 @@ mod tests {
         check("/a%252fb", Ok(Reading::Plain));
     }
 
+    #[test]
+    fn lax_readers_see_other_paths() {
+        for (path, others) in [
+            ("/a/b.c", &[][..]),
+            ("/a%20b/%25", &[]),
+            ("/%61dm%49n", &["/admIn"]),
+            ("/a;x=1/b", &["/a/b"]),
+            ("//a///b", &["/a/b"]),
+            ("/%61;b//c", &["/a;b//c", "/%61//c", "/a//c", "/%61;b/c", "/a;b/c", "/%61/c", "/a/c"]),
+            ("/%2561", &[]),
+            ("/a%3bx", &["/a;x", "/a"]),
+        ] {
+            assert_eq!(other_readings(path), others, "{path}");
+        }
+    }
+
     proptest! {
         #[test]
         fn what_was_resolved_is_plain(path in "/([ab/.;]|%2e|%2E|%2f|%5C|%25){0,12}") {
@@ -249,11 +339,18 @@ mod tests {
                 prop_assert_eq!(read(&resolved), Ok(Reading::Plain));
                 prop_assert!(!resolved.starts_with("//"));
             }
+            // However lax, nobody finds dot segments in what was taken.
+            if let Ok(Reading::Plain | Reading::EncodedSlash(_)) = read(&path) {
+                for other in other_readings(&path) {
+                    prop_assert!(!other.split('/').any(|segment| dots(segment).is_some()), "{other}");
+                }
+            }
         }
 
         #[test]
         fn nothing_panics(path in "\\PC*") {
             let _ = read(&path);
+            let _ = other_readings(&path);
         }
     }
 }

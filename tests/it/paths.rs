@@ -84,6 +84,41 @@ fn encoded_slashes_stay_where_they_change_nothing() {
 }
 
 #[test]
+fn no_disguise_gets_past_a_route() {
+    let origin = Origin::start();
+    let toml = r#"
+[routes.open]
+paths = ["/*"]
+upstream = "{origin}"
+auth = "none"
+
+[routes.admin]
+paths = ["/admin/*", "/v1/jobs:run"]
+upstream = "{origin}"
+auth = "api_key"
+"#;
+    let gateway = Gateway::start(&origin, toml);
+    for path in [
+        "/%61dmin/x",
+        "/adm%69n",
+        "//admin/x",
+        "/admin;x=1/y",
+        "/admin%3Bx/y",
+        "//%61dmin;v=1",
+        "/v1/jobs%3Arun",
+        "/v1//jobs:run",
+    ] {
+        gateway.get(path).send().refused(400, "malformed_request");
+    }
+    assert_eq!(origin.count(), 0);
+    for path in ["/%61dvice", "//x//y", "/x;y=1/z", "/%2561dmin", "/a%20b/caf%C3%A9", "/v1/jobs%3Astop"] {
+        gateway.get(path).send().expect(200);
+        assert_eq!(origin.last().target, path);
+    }
+    gateway.get("/admin//x;y/%61").send().refused(401, "missing_credentials");
+}
+
+#[test]
 fn explain_reads_the_path_as_the_gateway_does() {
     let (_origin, gateway) = scene();
     assert_eq!(gateway.argus(&["explain", "GET http://localhost/strict/../open/a"]).code, Some(0));
