@@ -93,7 +93,18 @@ fn direct(origin: &Origin, options: &Options) -> Result<String, Failure> {
     let requests = Requests::new(to, vec!["none".to_owned()]);
     let (protocol, order) = (Protocol::Http1, Order::InTurn);
     let (connections, warm, time) = (options.connections, options.warm, options.seconds);
-    let drive = Drive { to, protocol, requests: &requests, order, connections, streams: 1, fresh: false, warm, time };
+    let drive = Drive {
+        to,
+        protocol,
+        requests: &requests,
+        order,
+        connections,
+        streams: 1,
+        fresh: false,
+        warm,
+        time,
+        most: usize::MAX,
+    };
     let outcome = drive.run(|| {}, || {})?;
     Ok(format!(
         "the origin without a proxy: {:.0} requests/s, p99 {:.2} ms",

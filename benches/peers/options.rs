@@ -19,6 +19,7 @@ Argus beside nginx, HAProxy and Envoy: the same work, one run.
                        handshake  a new TLS connection for each request, never resumed
                        latency    a steady pace of 70 % of what each could do just before
                        off        Argus against itself with every check off
+                       keys       Argus with 10 keys against 1,000,000, all in use
                        idle       memory at start, and of connections that wait
   --only LIST        argus,nginx,haproxy,envoy (default: those that are installed)
   --rounds N         rounds, each doing every work with every proxy once (default 5)
@@ -27,6 +28,7 @@ Argus beside nginx, HAProxy and Envoy: the same work, one run.
   --streams N        requests at once on a connection of HTTP/2 (default 8); there are so many fewer connections
   --body BYTES       size of the origin's usual answers (default 1024)
   --keys N           keys every proxy knows (default 1000)
+  --many N           keys of the work `keys` (default 1000000)
   --random           keys are used in any order, not in turn
   --idle N           connections held open for the figure of memory (default 1000)
   --idle-wait S      seconds they wait before it is taken (default 15)
@@ -56,6 +58,8 @@ pub struct Options {
     pub body: usize,
     /// Keys known.
     pub keys: usize,
+    /// Keys of the work that is about many.
+    pub many: usize,
     /// In which order they are used.
     pub order: Order,
     /// Idle connections.
@@ -89,6 +93,7 @@ impl Options {
             streams: 8,
             body: 1024,
             keys: 1000,
+            many: 1_000_000,
             order: Order::InTurn,
             idle: 1000,
             idle_wait: Duration::from_secs(15),
@@ -110,6 +115,7 @@ impl Options {
                 "--streams" => options.streams = number(&value()?)?,
                 "--body" => options.body = number(&value()?)?,
                 "--keys" => options.keys = number(&value()?)?,
+                "--many" => options.many = number(&value()?)?,
                 "--random" => options.order = Order::Random,
                 "--idle" => options.idle = number(&value()?)?,
                 "--idle-wait" => options.idle_wait = seconds(&value()?)?,
@@ -128,7 +134,7 @@ impl Options {
                 other => return Err(format!("unknown option {other}")),
             }
         }
-        let counts = [options.rounds, options.connections, options.streams, options.keys, options.idle];
+        let counts = [options.rounds, options.connections, options.streams, options.keys, options.many, options.idle];
         match counts.contains(&0) {
             true => Err("rounds, connections, streams, keys and idle connections are at least 1".to_owned()),
             false => Ok(options),

@@ -45,17 +45,23 @@ impl Process {
         for address in addresses {
             while TcpStream::connect(address).is_err() {
                 stop::check()?;
-                let ended = process.child.try_wait().map_err(Failure::io("a proxy"))?.is_some();
-                if ended || started.elapsed() > START_MAX {
-                    let text = std::fs::read_to_string(log).unwrap_or_default();
-                    let lines: Vec<&str> = text.lines().collect();
-                    let said = lines[lines.len().saturating_sub(20)..].join("\n");
-                    return Err(Failure::Start { program: program.name, log: log.to_owned(), said });
-                }
+                process.check(program.name, log, started)?;
                 std::thread::sleep(Duration::from_millis(20));
             }
         }
         Ok(process)
+    }
+
+    /// An error where it has ended, or should listen by now.
+    pub fn check(&mut self, program: &'static str, log: &Path, started: Instant) -> Result<(), Failure> {
+        let ended = self.child.try_wait().map_err(Failure::io("a proxy"))?.is_some();
+        if !ended && started.elapsed() < START_MAX {
+            return Ok(());
+        }
+        let text = std::fs::read_to_string(log).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().collect();
+        let said = lines[lines.len().saturating_sub(20)..].join("\n");
+        Err(Failure::Start { program, log: log.to_owned(), said })
     }
 
     /// Starts a program on a core, with its output in `log`.

@@ -70,6 +70,8 @@ pub struct Drive<'a> {
     pub warm: Duration,
     /// The measured time.
     pub time: Duration,
+    /// Answers after which it ends early.
+    pub most: usize,
 }
 
 /// What one round gave.
@@ -173,7 +175,7 @@ impl Drive<'_> {
                 ready.clear();
                 poll.wait(LOOK, &mut ready).map_err(Failure::io("epoll"))?;
                 let now = Instant::now();
-                if now - started >= time {
+                if now - started >= time || outcome.answers >= self.most {
                     outcome.time = now - started;
                     return Ok(outcome);
                 }
@@ -234,8 +236,9 @@ pub fn hold(to: SocketAddr, requests: &Requests, count: usize) -> Result<Vec<imp
 pub fn once(to: SocketAddr, protocol: Protocol, requests: &Requests) -> Result<u16, Failure> {
     let none = Duration::ZERO;
     let order = Order::InTurn;
+    let (connections, streams, most) = (1, 1, usize::MAX);
     let drive =
-        Drive { to, protocol, requests, order, connections: 1, streams: 1, fresh: false, warm: none, time: none };
+        Drive { to, protocol, requests, order, connections, streams, fresh: false, warm: none, time: none, most };
     let mut carrier = drive.open(&tls_client(protocol == Protocol::Http2)?, Ipv4Addr::LOCALHOST)?;
     exchange(carrier.as_mut(), requests, 0, &mut vec![0; BUFFER])
 }
@@ -244,7 +247,8 @@ pub fn once(to: SocketAddr, protocol: Protocol, requests: &Requests) -> Result<u
 pub fn hammer(to: SocketAddr, requests: &Requests) -> Result<u16, Failure> {
     let (protocol, order, warm) = (Protocol::Http1, Order::InTurn, Duration::ZERO);
     let (connections, time) = (HAMMER_CONNECTIONS, Duration::from_millis(250));
-    let drive = Drive { to, protocol, requests, order, connections, streams: 1, fresh: false, warm, time };
+    let drive =
+        Drive { to, protocol, requests, order, connections, streams: 1, fresh: false, warm, time, most: usize::MAX };
     let started = Instant::now();
     while started.elapsed() < HAMMER_MAX {
         match drive.run(|| {}, || {}) {

@@ -17,13 +17,24 @@ pub struct Setup {
     pub name: &'static str,
     /// Whether there are keys, a condition, a scope, limits and an access log.
     pub checks: bool,
+    /// Whether there is memory for very many keys, and no key is ever over its limit.
+    pub many: bool,
 }
 
 /// Key, address, scope, two limits, access log, metrics and usage.
-pub const FULL: Setup = Setup { name: "argus", checks: true };
+pub const FULL: Setup = Setup { name: "argus", checks: true, many: false };
 
 /// Every check off.
-pub const OFF: Setup = Setup { name: "argus, checks off", checks: false };
+pub const OFF: Setup = Setup { name: "argus, checks off", checks: false, many: false };
+
+/// The same as [`FULL`] with a handful of keys, all of the load on them.
+pub const FEW: Setup = Setup { name: "argus, 10 keys", checks: true, many: true };
+
+/// And with very many.
+pub const MANY: Setup = Setup { name: "argus, many keys", checks: true, many: true };
+
+/// Memory for a million keys and the counters of their limits.
+const MUCH: &str = "[resources]\ncounters = \"1GiB\"\nkey_cache = \"4GiB\"\n";
 
 /// Where an Argus listens.
 pub struct Addresses {
@@ -31,7 +42,8 @@ pub struct Addresses {
     pub traffic: (SocketAddr, SocketAddr),
     /// For those who make keys.
     pub admin: SocketAddr,
-    ops: SocketAddr,
+    /// For those who read metrics.
+    pub ops: SocketAddr,
 }
 
 impl Addresses {
@@ -77,7 +89,9 @@ pub fn program(stage: &Stage<'_>, config: &Path, dir: &Path) -> Program {
 pub fn configure(stage: &Stage<'_>, setup: Setup, addresses: &Addresses, dir: &Path) -> Result<PathBuf, Failure> {
     let Addresses { traffic: (plain, tls), admin, ops } = addresses;
     let (chain, key) = (stage.certificate.chain.display(), stage.certificate.key.display());
-    let (origin, per_minute) = (stage.origin, stage.options.per_minute());
+    let per_minute = if setup.many { 2_000_000 } else { stage.options.per_minute() };
+    let origin = stage.origin;
+    let resources = if setup.many { MUCH } else { "" };
     let checks = match setup.checks {
         true => {
             r#"auth = "api_key"
@@ -122,10 +136,7 @@ limits = [
   {{ name = "day", rate = "{}/day" }},
 ]
 
-[resources]
-counters = "1GiB"
-key_cache = "1GiB"
-
+{resources}
 [routes.all]
 paths = ["/*"]
 upstream = "http://{origin}"
@@ -139,6 +150,30 @@ upstream = "http://{origin}"
     Ok(config)
 }
 
+/// The value of a metric without labels.
+pub fn gauge(ops: SocketAddr, name: &str) -> Result<f64, Failure> {
+    let request = format!("GET /metrics HTTP/1.1\r\nHost: {ops}\r\nConnection: close\r\n\r\n");
+    let answer = ask(ops, &request)?;
+    let value = answer.lines().find_map(|line| {
+        let (known, value) = line.split_once(' ')?;
+        known.trim_end_matches("{}").ends_with(name).then(|| value.trim().parse().ok())?
+    });
+    value.ok_or(Failure::Unread)
+}
+
+/// One request to a side of Argus that is not measured.
+fn ask(to: SocketAddr, request: &str) -> Result<String, Failure> {
+    let exchange = || {
+        let mut stream = TcpStream::connect(to)?;
+        stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+        stream.write_all(request.as_bytes())?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer)
+    };
+    exchange().map_err(Failure::io("Argus's admin side"))
+}
+
 /// Makes one key by the admin API, and gives its secret.
 fn make_key(admin: SocketAddr, admin_key: &str, name: &str) -> Result<String, Failure> {
     let body = serde_json::json!({ "name": name, "plan": "peers", "scopes": ["things:*"] }).to_string();
@@ -147,11 +182,7 @@ fn make_key(admin: SocketAddr, admin_key: &str, name: &str) -> Result<String, Fa
          application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
         body.len()
     );
-    let mut stream = TcpStream::connect(admin).map_err(Failure::io("Argus's admin side"))?;
-    stream.set_read_timeout(Some(Duration::from_secs(10))).map_err(Failure::io("Argus's admin side"))?;
-    stream.write_all(request.as_bytes()).map_err(Failure::io("Argus's admin side"))?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).map_err(Failure::io("Argus's admin side"))?;
+    let answer = ask(admin, &request)?;
     let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
     let key: serde_json::Value = serde_json::from_str(body).map_err(|_| Failure::Key(answer.clone()))?;
     key["secret"].as_str().map(str::to_owned).ok_or_else(|| Failure::Key(answer.clone()))

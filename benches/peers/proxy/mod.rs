@@ -4,6 +4,7 @@ pub mod argus;
 mod envoy;
 mod haproxy;
 mod nginx;
+pub mod seed;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -36,7 +37,8 @@ pub struct Stage<'a> {
 }
 
 impl Stage<'_> {
-    fn folder(&self, name: &str) -> Result<PathBuf, Failure> {
+    /// A folder for one of them.
+    pub fn folder(&self, name: &str) -> Result<PathBuf, Failure> {
         let dir = self.dir.join(name);
         std::fs::create_dir(&dir).map_err(Failure::io("a folder for a proxy"))?;
         Ok(dir)
@@ -64,8 +66,8 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// One that has just begun to listen.
-    fn started(
+    /// One that has just begun to listen. The last of its keys is not for the load.
+    pub fn started(
         name: &'static str,
         version: String,
         process: Process,

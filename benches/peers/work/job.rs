@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::failure::Failure;
 use crate::load::bodies::{self, Direction};
-use crate::load::{Drive, Protocol, paced};
+use crate::load::{Drive, Order, Protocol, paced};
 use crate::machine;
 use crate::options::Options;
 use crate::proxy::Proxy;
@@ -65,6 +65,8 @@ pub enum Job {
     Flow(Direction, usize),
     /// A steady pace.
     Paced,
+    /// Kept connections in the clear, and keys in any order.
+    Many,
 }
 
 impl Job {
@@ -78,6 +80,7 @@ impl Job {
             Job::Flow(Direction::Down(_), _) => "bodies, answers",
             Job::Flow(Direction::Up(_), _) => "bodies, requests",
             Job::Paced => "latency",
+            Job::Many => "keys",
         }
     }
 
@@ -85,16 +88,22 @@ impl Job {
     pub fn run(self, proxy: &Proxy, options: &Options) -> Result<Vec<f64>, Failure> {
         let pid = proxy.process.pid();
         let requests = proxy.requests();
+        let order = if matches!(self, Job::Many) { Order::Random } else { options.order };
         let (mut before, mut after) = (Duration::ZERO, Duration::ZERO);
         let begin = || before = machine::cpu_of(pid);
         let end = || after = machine::cpu_of(pid);
         let drive = |protocol, fresh, time| {
+            let most = usize::MAX;
             let (connections, streams) = if fresh { (FRESH, 1) } else { shape(options, protocol) };
-            let (to, requests, order) = (proxy.address(protocol), &requests, options.order);
-            Drive { to, protocol, requests, order, connections, streams, fresh, warm: options.warm, time }
+            let (to, requests, order) = (proxy.address(protocol), &requests, order);
+            Drive { to, protocol, requests, order, connections, streams, fresh, warm: options.warm, time, most }
         };
         match self {
-            Job::Closed { protocol, fresh } => {
+            Job::Closed { .. } | Job::Many => {
+                let (protocol, fresh) = match self {
+                    Job::Closed { protocol, fresh } => (protocol, fresh),
+                    _ => (Protocol::Http1, false),
+                };
                 let outcome = drive(protocol, fresh, options.seconds).run(begin, end)?;
                 let cpu = (after - before).as_secs_f64() * 1e6 / outcome.answers.max(1) as f64;
                 let (p50, p99) = (outcome.percentile(0.5), outcome.percentile(0.99));

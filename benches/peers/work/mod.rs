@@ -1,6 +1,7 @@
 //! What is measured, and how the rounds go.
 
 mod job;
+mod keys;
 
 use crate::certificate::Certificate;
 use crate::failure::Failure;
@@ -30,12 +31,14 @@ pub enum Work {
     Latency,
     /// Argus against itself with every check off.
     Off,
+    /// Argus with few keys against Argus with very many.
+    Keys,
     /// Memory.
     Idle,
 }
 
 impl Work {
-    const ALL: [(&'static str, Work); 8] = [
+    const ALL: [(&'static str, Work); 9] = [
         ("http1", Work::Http1),
         ("tls", Work::Tls),
         ("http2", Work::Http2),
@@ -43,6 +46,7 @@ impl Work {
         ("handshake", Work::Handshake),
         ("latency", Work::Latency),
         ("off", Work::Off),
+        ("keys", Work::Keys),
         ("idle", Work::Idle),
     ];
 
@@ -81,7 +85,8 @@ pub struct Run<'a> {
     peers: Vec<Proxy>,
     others: Vec<Proxy>,
     cases: Vec<Case>,
-    idle: Option<Table>,
+    /// Tables that are made before the rounds.
+    once: Vec<Table>,
 }
 
 impl<'a> Run<'a> {
@@ -110,7 +115,7 @@ impl<'a> Run<'a> {
             proxy::check(proxy, options).map_err(|failure| failure.during(proxy.name, "the check"))?;
             eprintln!("{:<9} {}: keys and limit checked", proxy.name, proxy.version);
         }
-        Ok(Run { stage, peers, others: Vec::new(), cases, idle: None })
+        Ok(Run { stage, peers, others: Vec::new(), cases, once: Vec::new() })
     }
 
     /// Who takes part.
@@ -128,7 +133,7 @@ impl<'a> Run<'a> {
                 let told = table.add(proxy.name, vec![idle / 1024.0, proxy.resident as f64 / 1_048_576.0]);
                 eprintln!("{:<18} {told}", proxy.name);
             }
-            self.idle = Some(table);
+            self.once.push(table);
         }
         // After the memory of the others was looked at, as two processes of one program share some of theirs.
         if options.work.contains(&Work::Off) {
@@ -136,6 +141,9 @@ impl<'a> Run<'a> {
             if !self.peers.iter().any(|proxy| proxy.name == argus::FULL.name) {
                 self.others.push(argus::start(&self.stage, argus::FULL)?);
             }
+        }
+        if options.work.contains(&Work::Keys) {
+            keys::start(&self.stage, &mut self.others, &mut self.once)?;
         }
         for round in 0..options.rounds {
             for case in &mut self.cases {
@@ -161,7 +169,7 @@ impl<'a> Run<'a> {
 
     /// What has come out.
     pub fn tables(self) -> Vec<Table> {
-        self.cases.into_iter().map(|case| case.table).chain(self.idle).collect()
+        self.cases.into_iter().map(|case| case.table).chain(self.once).collect()
     }
 }
 
@@ -214,6 +222,11 @@ fn cases(options: &Options) -> Vec<Case> {
                 let table = Table::new(title, job::CLOSED, argus::OFF.name);
                 let job = Job::Closed { protocol: Protocol::Http1, fresh: false };
                 cases.push(Case { job, table, only: Some([argus::OFF.name, argus::FULL.name]) });
+            }
+            Work::Keys => {
+                let title = format!("Argus with 10 keys against {} keys, all in use and in any order", options.many);
+                let table = Table::new(title, job::CLOSED, argus::FEW.name);
+                cases.push(Case { job: Job::Many, table, only: Some([argus::FEW.name, argus::MANY.name]) });
             }
             Work::Idle => {}
         }
