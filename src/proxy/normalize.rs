@@ -113,7 +113,8 @@ fn bare_host(authority: &str) -> Result<Cow<'_, str>, Malformed> {
             let host = host.strip_suffix('.').unwrap_or(host);
             let known =
                 |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~' | b'%' | b'!' | b'$');
-            if host.is_empty() || host.len() > 255 || !host.bytes().all(known) {
+            let has_empty_label = host.starts_with('.') || host.contains("..");
+            if host.is_empty() || has_empty_label || host.len() > 255 || !host.bytes().all(known) {
                 return Err(wrong());
             }
             host
@@ -236,7 +237,7 @@ mod tests {
         assert_eq!(of(&["[::1]:80"]).unwrap(), "[::1]");
         assert_eq!(of(&[]), Err("no_host"));
         assert_eq!(of(&["a", "a"]), Err("several_hosts"));
-        for bad in ["a b", "u@a", "a/b", "a:b", "[::1", "[::1]x", ":80"] {
+        for bad in ["a b", "a..b", ".a", "a..", "u@a", "a/b", "a:b", "[::1", "[::1]x", ":80"] {
             assert_eq!(of(&[bad]), Err("host"), "{bad}");
         }
     }
