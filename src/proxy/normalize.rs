@@ -113,7 +113,7 @@ fn bare_host(authority: &str) -> Result<Cow<'_, str>, Malformed> {
             let host = host.strip_suffix('.').unwrap_or(host);
             let known =
                 |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~' | b'%' | b'!' | b'$');
-            let has_empty_label = host.starts_with('.') || host.contains("..");
+            let has_empty_label = host.starts_with('.') || host.ends_with('.') || host.contains("..");
             if host.is_empty() || has_empty_label || host.len() > 255 || !host.bytes().all(known) {
                 return Err(wrong());
             }
