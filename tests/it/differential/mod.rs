@@ -53,10 +53,15 @@ fn seen(origin: &RawOrigin, proxy: SocketAddr, bytes: &[u8], patience: Duration)
     stream.set_read_timeout(Some(patience)).unwrap();
     let mut answer = Vec::new();
     let mut piece = [0; 4_096];
-    while !answer.windows(4).any(|w| w == b"\r\n\r\n") {
-        match stream.read(&mut piece) {
-            Ok(n @ 1..) => answer.extend_from_slice(&piece[..n]),
-            _ => break,
+    loop {
+        match answer.windows(4).position(|w| w == b"\r\n\r\n") {
+            // A 100 comes before the answer.
+            Some(end) if answer.starts_with(b"HTTP/1.1 1") => drop(answer.drain(..end + 4)),
+            Some(_) => break,
+            None => match stream.read(&mut piece) {
+                Ok(n @ 1..) => answer.extend_from_slice(&piece[..n]),
+                _ => break,
+            },
         }
     }
     drop(connection);
