@@ -20,8 +20,8 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
 use crate::ledger::{Ledger, NUMBER};
 
-/// Longest wait for anything.
-const WAIT_MAX: Duration = Duration::from_secs(30);
+/// Longest wait for anything: an upstream's own time is over before.
+const WAIT_MAX: Duration = Duration::from_secs(60);
 /// Requests on one connection before another is opened.
 const REQUESTS_PER_CONNECTION: u64 = 2_000;
 
@@ -225,7 +225,10 @@ async fn exchange(field: &Field, sender: &mut Sender, way: Way) -> bool {
             false
         }
         Err(_) => {
-            field.fault(format!("request {number}: no answer in {WAIT_MAX:?}"));
+            let excuse = *field.excused.lock();
+            field.fault(format!(
+                "request {number} ({way:?}): no answer in {WAIT_MAX:?}, seen {seen}, {begun:?}, {excuse:?}"
+            ));
             false
         }
     }
