@@ -7,8 +7,8 @@ use crate::support::source::{files, root};
 /// Rows of each section of the page.
 const SECTIONS: &[(&str, usize)] = &[("F", 21), ("T", 11), ("H", 10), ("U", 11), ("A", 10)];
 
-/// Rows of HTTP/2 and of kinds of credentials that are not served, which have no line here.
-const ELSEWHERE: &[&str] = &["T3", "A3", "A4"];
+/// Rows of kinds of credentials that are not served, which have no line here.
+const ELSEWHERE: &[&str] = &["A3", "A4"];
 
 #[test]
 fn every_row_has_its_tests() {
