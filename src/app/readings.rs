@@ -2,11 +2,15 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Instant;
+
+use arc_swap::ArcSwap;
 
 use super::listeners::Listeners;
 use super::ops::Health;
 use crate::geo::GeoDbs;
 use crate::model::clock::Clock;
+use crate::proxy::upstream::Prepared;
 use crate::record::exposition::{Reading, Readings};
 use crate::snapshot::key_cache::KeyCache;
 
@@ -35,6 +39,8 @@ pub struct Sources {
     pub keys: Arc<KeyCache>,
     /// Reloads.
     pub reloads: Arc<ReloadCounts>,
+    /// Upstreams, for their servers.
+    pub upstreams: Arc<ArcSwap<Vec<Arc<Prepared>>>>,
     /// The clock.
     pub clock: Arc<dyn Clock>,
     /// When the process started, in Unix seconds.
@@ -44,6 +50,18 @@ pub struct Sources {
 /// Reads them.
 pub fn readings(sources: Sources) -> Readings {
     Arc::new(move || read(&sources))
+}
+
+fn servers(s: &Sources) -> Vec<(Vec<(&'static str, String)>, f64)> {
+    let now = Instant::now();
+    let mut values = Vec::new();
+    for prepared in s.upstreams.load().iter() {
+        for endpoint in &prepared.endpoints().list {
+            let labels = vec![("upstream", prepared.settings.name.to_string()), ("server", endpoint.to_string())];
+            values.push((labels, if endpoint.in_service(now) { 1.0 } else { 0.0 }));
+        }
+    }
+    values
 }
 
 fn read(s: &Sources) -> Vec<Reading> {
@@ -72,6 +90,7 @@ fn read(s: &Sources) -> Vec<Reading> {
             "When a listener's certificate ends",
             certificates.collect(),
         ),
+        labelled("upstream_up", "Whether requests go to a server", servers(s)),
         labelled("geo_db_timestamp_seconds", "When a geo database was built", geo.collect()),
         Reading { name: "config_reloads", help: "Reloads by result", counter: true, values: results },
         gauge(

@@ -29,7 +29,7 @@ use crate::geo::GeoDbs;
 use crate::limits::KeptCounter;
 use crate::limits::embedded::EmbeddedCounters;
 use crate::model::clock::Clock;
-use crate::proxy::upstream::prepare;
+use crate::proxy::upstream::{self, prepare};
 use crate::proxy::worker::{Command, Shared, Worker};
 use crate::record::Recorder;
 use crate::record::decisions::Decisions;
@@ -168,7 +168,7 @@ async fn serve(
         mutator: mutator.clone(),
         listeners: Arc::clone(&listeners),
         geo: Arc::clone(&geo),
-        upstreams,
+        upstreams: Arc::clone(&upstreams),
         log,
         clock: Arc::clone(&clock),
         counts: Arc::clone(&counts),
@@ -186,6 +186,7 @@ async fn serve(
         geo: Arc::clone(&geo),
         keys: Arc::clone(&keys),
         reloads: counts,
+        upstreams: Arc::clone(&upstreams),
         clock: Arc::clone(&clock),
         started: started.wall.as_second(),
     };
@@ -244,6 +245,7 @@ async fn serve(
     listeners.apply(plan);
     health.has_started();
     tokio::spawn(Arc::clone(&periodic).run(shutdown.clone()));
+    tokio::spawn(upstream::watch(upstreams, shutdown.clone()));
     tokio::spawn(watch_files(Arc::clone(&reloader), shutdown.clone()));
     let upstream = from_command_line.then(|| config.upstreams.first().and_then(|u| u.servers.first())).flatten();
     let upstream = upstream.map(|server| server.url.to_string());

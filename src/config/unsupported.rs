@@ -71,7 +71,6 @@ const UNSUPPORTED: &[(&str, When)] = &[
     ("tls.*.acme", Always),
     ("tls.*.client_auth", Words(&["optional", "required"])),
     ("tls.*.client_ca", Always),
-    ("upstreams.*.health", Always),
     ("upstreams.*.http2", Always),
     ("upstreams.*.retry", Always),
 ];

@@ -21,7 +21,7 @@ use super::request::Arrival;
 use super::rules;
 use super::upgrade::{self, Switch};
 use super::upstream::h1::exchange::{Failure, Fault};
-use super::upstream::{Answer as FromServer, Group, Reply, UpstreamError};
+use super::upstream::{Answer as FromServer, Group, Lease, Reply, UpstreamError};
 use crate::admission::Admitted;
 use crate::config::{AddressFrom, ApiKeyAuth, CredentialPlace};
 use crate::model::key_format;
@@ -261,8 +261,7 @@ async fn send(
         request.headers_mut().insert(HOST, authority);
     }
     let reused = lease.is_reused;
-    let limit = group.settings().request_timeout;
-    let Failure { fault, is_silent, was_written, request } = match within(limit, progress, lease.send(request)).await? {
+    let Failure { fault, is_silent, was_written, request } = match ask(group, lease, request, progress).await? {
         Ok(reply) => return Ok(reply),
         Err(failure) => failure,
     };
@@ -271,7 +270,29 @@ async fn send(
     let Some(request) = again else { return Err(blame(&fault, progress)) };
     ticket.asking(&group.settings().name, group.number);
     let lease = group.lease_fresh(caller).await?;
-    within(limit, progress, lease.send(request)).await?.map_err(|failure| blame(&failure.fault, progress))
+    ask(group, lease, request, progress).await?.map_err(|failure| blame(&failure.fault, progress))
+}
+
+/// Asks once, and tells the upstream how its server did. One that closed a kept connection did no wrong.
+async fn ask(
+    group: &Group,
+    lease: Lease,
+    request: Request<RequestBody>,
+    progress: Option<&BodyProgress>,
+) -> Result<Result<Reply, Failure>, Refused> {
+    let limit = group.settings().request_timeout;
+    let watched = group.settings().ejection.is_some().then(|| (lease.server(), lease.is_reused));
+    let asked = within(limit, progress, lease.send(request)).await;
+    if let Some((server, reused)) = watched {
+        match &asked {
+            Ok(Ok(Reply::Answer(answer))) => group.note(&server, !answer.head.status.is_server_error()),
+            Ok(Ok(Reply::Switched(..))) => group.note(&server, true),
+            Ok(Err(failure)) if !reused && !matches!(failure.fault, Fault::Request(_)) => group.note(&server, false),
+            Err(Refused::UpstreamTimeout) => group.note(&server, false),
+            _ => {}
+        }
+    }
+    asked
 }
 
 /// Whose fault a broken exchange is.
@@ -314,6 +335,7 @@ impl From<UpstreamError> for Refused {
         match error {
             UpstreamError::Connect(super::upstream::ConnectError::Timeout(..)) => Refused::UpstreamTimeout,
             UpstreamError::Connect(_) => Refused::UpstreamUnreachable,
+            UpstreamError::NoneHealthy => Refused::NoHealthyUpstream,
             UpstreamError::Full => Refused::Overloaded,
         }
     }

@@ -44,6 +44,8 @@ pub enum Refused {
     ResponseTooLarge,
     /// The upstream took too long.
     UpstreamTimeout,
+    /// No server of the upstream is in service.
+    NoHealthyUpstream,
     /// Too much to do.
     Overloaded,
     /// Our own fault.
@@ -176,6 +178,9 @@ fn problem(refused: Refused) -> Problem {
         ),
         Refused::UpstreamTimeout => {
             plain(Reason::UpstreamTimeout, "The API behind this gateway took too long. Try again later.")
+        }
+        Refused::NoHealthyUpstream => {
+            plain(Reason::NoHealthyUpstream, "The API behind this gateway is out of service. Try again later.")
         }
         Refused::Overloaded => {
             plain(Reason::GatewayOverloaded, "This gateway has more to do than it may. Try again in a moment.")

@@ -9,9 +9,14 @@ use super::{Context, certificate};
 use crate::config::problem::Code;
 use crate::config::tree::path;
 use crate::config::value::DurationText;
-use crate::config::written::{UpstreamText, UpstreamTlsText, Written};
+use crate::config::written::{EjectionText, HealthText, UpstreamText, UpstreamTlsText, Written};
 use crate::model::id::Name;
-use crate::model::upstream::{SERVERS_MAX, Server, ServerUrl, Upstream, UpstreamTls, WEIGHT_MAX};
+use crate::model::upstream::{
+    Ejection, HealthCheck, SERVERS_MAX, Server, ServerUrl, Upstream, UpstreamTls, WEIGHT_MAX,
+};
+
+/// Most checks or requests in a row that a decision waits for.
+const RUN_MAX: u16 = 1_000;
 
 impl Context<'_> {
     pub(super) fn upstreams(&mut self, written: &Written) -> Vec<Upstream> {
@@ -38,6 +43,10 @@ impl Context<'_> {
             connect_timeout: time(self, "connect_timeout", text.connect_timeout, plain.connect_timeout),
             request_timeout: time(self, "request_timeout", text.request_timeout, plain.request_timeout),
             tls: text.tls.as_ref().map(|tls| self.upstream_tls(name, tls)).unwrap_or_default(),
+            resolver: text.resolver.map(|a| a.0),
+            health: text.health.as_ref().map(|health| self.health(name, health)),
+            ejection: text.ejection.as_ref().map(|ejection| self.ejection(name, ejection)),
+            slow_start: text.slow_start.map_or(plain.slow_start, |d| d.0),
             ..plain
         };
         named.map(|_| upstream)
@@ -70,6 +79,34 @@ impl Context<'_> {
             self.error(Code::Value, &field, format!("more than {SERVERS_MAX} servers"));
         }
         servers
+    }
+
+    fn health(&mut self, name: &str, text: &HealthText) -> HealthCheck {
+        let field = |field: &'static str| ["upstreams", name, "health", field];
+        let is_path = |p: &str| p.starts_with('/') && p.bytes().all(|b| b.is_ascii_graphic());
+        let asked = text.path.as_deref().unwrap_or("/");
+        if !is_path(asked) {
+            let message = format!("`{}` is not a path", crate::config::words::short(asked));
+            self.error(Code::Value, &field("path"), message).help("path = \"/healthz\"");
+        }
+        let expect = text.expect.as_ref().and_then(|e| self.parse(&path(&field("expect")), e));
+        HealthCheck {
+            path: asked.to_owned(),
+            every: self.positive(&field("every"), text.every.map(|d| d.0), Duration::from_secs(5)),
+            timeout: self.positive(&field("timeout"), text.timeout.map(|d| d.0), Duration::from_secs(2)),
+            healthy_after: self.within(&field("healthy_after"), text.healthy_after, [1, RUN_MAX], 2),
+            unhealthy_after: self.within(&field("unhealthy_after"), text.unhealthy_after, [1, RUN_MAX], 3),
+            expect: expect.unwrap_or_default(),
+        }
+    }
+
+    fn ejection(&mut self, name: &str, text: &EjectionText) -> Ejection {
+        let field = |field: &'static str| ["upstreams", name, "ejection", field];
+        Ejection {
+            after: self.within(&field("after"), text.after, [1, RUN_MAX], 5),
+            duration: self.positive(&field("duration"), text.duration.map(|d| d.0), Duration::from_secs(30)),
+            share_max: text.at_most.map_or(0.5, |share| share.0),
+        }
     }
 
     fn upstream_tls(&mut self, name: &str, text: &UpstreamTlsText) -> UpstreamTls {

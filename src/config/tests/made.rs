@@ -164,7 +164,8 @@ fn documented_defaults_are_the_real_ones() {
         let lines = with_default.map(|(path, d)| format!("{path} = {}\n", reference::toml_text(d)));
         format!("[{table}.{name}]\n{}", lines.collect::<String>())
     };
-    let bare = "[listeners.a]\naddress = \":1\"\n[upstreams.a]\nservers = [\"http://h\"]\n\
+    // What a table turns on by being there is turned on in both.
+    let bare = "[listeners.a]\naddress = \":1\"\n[upstreams.a]\nservers = [\"http://h\"]\nhealth = {}\nejection = {}\n\
                 [routes.a]\npaths = \"/\"\nupstream = \"a\"\nauth = \"none\"\n";
     let full = format!(
         "{toml}{}address = \":1\"\n{}servers = [\"http://h\"]\n{}paths = \"/\"\nupstream = \"a\"\nauth = \"none\"\n",

@@ -7,7 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
 
-use crate::config::value::{DurationText, OneOrMany};
+use crate::config::value::{AddressText, DurationText, OneOrMany, ShareText};
 
 /// One API behind Argus.
 ///
@@ -17,6 +17,9 @@ use crate::config::value::{DurationText, OneOrMany};
 /// balance         = "least_requests"
 /// connect_timeout = "2s"
 /// request_timeout = "30s"
+/// health          = { path = "/healthz", every = "5s" }
+/// ejection        = { after = 5, duration = "30s" }
+/// slow_start      = "10s"
 ///
 /// [upstreams.reports]
 /// servers = ["https://reports.internal:8443"]
@@ -40,6 +43,57 @@ pub(in crate::config) struct UpstreamText {
     pub request_timeout: Option<DurationText>,
     /// TLS to servers whose URL says `https`.
     pub tls: Option<UpstreamTlsText>,
+    /// Address of the name server that is asked for the addresses of servers; if absent, the machine's own settings
+    /// hold (`/etc/resolv.conf`, `/etc/hosts`). Every address of a name is a server of its own. Names are asked again
+    /// when their time is over, and the last good answer stays while there is no other.
+    pub resolver: Option<AddressText>,
+    /// A request of Argus's own to every server, so that one that fails it gets no traffic. Where all fail, callers get
+    /// 503 `no_healthy_upstream`.
+    pub health: Option<HealthText>,
+    /// Takes a server out of service for a while that fails ordinary requests.
+    pub ejection: Option<EjectionText>,
+    /// How long a server that is back in service gets less than its share of the requests, beginning with a tenth.
+    #[schemars(extend("default" = "0s"))]
+    pub slow_start: Option<DurationText>,
+}
+
+/// How servers are checked.
+#[derive(Debug, Default, serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct HealthText {
+    /// Path that is asked for with GET.
+    #[schemars(extend("default" = "/"))]
+    pub path: Option<String>,
+    /// Time between two checks.
+    #[schemars(extend("default" = "5s"))]
+    pub every: Option<DurationText>,
+    /// Longest wait for the status, connection included.
+    #[schemars(extend("default" = "2s"))]
+    pub timeout: Option<DurationText>,
+    /// Good checks in a row until a server is back in service. The very first check decides alone.
+    #[schemars(extend("default" = 2))]
+    pub healthy_after: Option<u16>,
+    /// Failed checks in a row until a server is out of service.
+    #[schemars(extend("default" = 3))]
+    pub unhealthy_after: Option<u16>,
+    /// What a good status is: one, or a range such as `200-399`.
+    #[schemars(extend("default" = "200-299"))]
+    pub expect: Option<String>,
+}
+
+/// When a server that fails is left alone.
+#[derive(Debug, Default, serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct EjectionText {
+    /// Failures in a row: no connection, no answer in time, an answer that is not HTTP, or a status of 500 or more.
+    #[schemars(extend("default" = 5))]
+    pub after: Option<u16>,
+    /// How long it is out the first time. Each time again it is as much longer, up to ten times as long.
+    #[schemars(extend("default" = "30s"))]
+    pub duration: Option<DurationText>,
+    /// Largest share of the servers that may be out at once.
+    #[schemars(extend("default" = "50%"))]
+    pub at_most: Option<ShareText>,
 }
 
 /// A server: its URL alone, or with more about it.

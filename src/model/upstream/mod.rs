@@ -1,12 +1,15 @@
 //! Upstreams: the APIs behind Argus.
 
 mod balance;
+mod health;
 mod server;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 pub use balance::{Balance, BalanceError, HashBy};
+pub use health::{Ejection, HealthCheck, StatusRange, StatusRangeError};
 pub use server::{SERVERS_MAX, Server, ServerUrl, ServerUrlError, WEIGHT_MAX};
 
 use super::id::Name;
@@ -21,7 +24,7 @@ pub struct UpstreamTls {
 }
 
 /// One upstream, as configured.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Upstream {
     /// Its name.
     pub name: Name,
@@ -35,6 +38,14 @@ pub struct Upstream {
     pub request_timeout: Duration,
     /// TLS settings for `https` servers.
     pub tls: UpstreamTls,
+    /// Whom to ask for the addresses of names; whoever the system asks if absent.
+    pub resolver: Option<SocketAddr>,
+    /// Active checks.
+    pub health: Option<HealthCheck>,
+    /// Ejection by what answers are like.
+    pub ejection: Option<Ejection>,
+    /// How long a server that comes back gets less than its share; nothing for at once all of it.
+    pub slow_start: Duration,
 }
 
 impl Upstream {
@@ -47,6 +58,10 @@ impl Upstream {
             connect_timeout: Duration::from_secs(2),
             request_timeout: Duration::from_secs(30),
             tls: UpstreamTls::default(),
+            resolver: None,
+            health: None,
+            ejection: None,
+            slow_start: Duration::ZERO,
         }
     }
 }

@@ -3,14 +3,17 @@
 use std::cmp::Reverse;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use super::Endpoints;
 use super::pool::Server;
 use crate::model::upstream::Balance;
 
 /// The servers of an upstream as one worker has them.
 #[derive(Debug)]
 pub(super) struct Servers {
+    /// What they were made from.
+    pub endpoints: Arc<Endpoints>,
     pub list: Vec<Arc<Server>>,
     /// Places in `list`, each as often as its weight says, and evenly spread.
     turns: Vec<u16>,
@@ -27,20 +30,31 @@ pub(super) struct Ask<'a> {
     pub now: Instant,
     /// Places that were tried already.
     pub tried: &'a [usize],
+    /// How long a server that is back gets less than its share.
+    pub slow_start: Duration,
 }
 
 impl Servers {
-    pub fn new(list: Vec<Arc<Server>>) -> Self {
+    pub fn new(endpoints: Arc<Endpoints>, list: Vec<Arc<Server>>) -> Self {
         let weights: Vec<u16> = list.iter().map(|s| s.endpoint.weight).collect();
-        let is_even = weights.iter().all(|w| *w == weights[0]);
-        Servers { turns: turns(&weights), list, next: AtomicUsize::new(0), is_even }
+        let is_even = weights.windows(2).all(|w| w[0] == w[1]);
+        Servers { endpoints, turns: turns(&weights), list, next: AtomicUsize::new(0), is_even }
     }
 
-    /// The place of the next server: one in service if there is one, else any; `None` once all were tried.
+    /// The place of the next server: one in service if there is one, else any that is not known to be down; `None`
+    /// once all of those were tried.
     pub fn choose(&self, balance: &Balance, ask: Ask<'_>) -> Option<usize> {
-        let untried = |at: usize| !ask.tried.contains(&at);
-        let in_service = |at: usize| untried(at) && self.list[at].endpoint.in_service(ask.now);
-        self.among(balance, ask.caller, in_service).or_else(|| self.among(balance, ask.caller, untried))
+        let endpoint = |at: usize| &self.list[at].endpoint;
+        let may = |at: usize| !ask.tried.contains(&at) && !endpoint(at).is_down();
+        let in_service = |at: usize| may(at) && endpoint(at).in_service(ask.now);
+        // Whoever is always sent to the same server is not sent elsewhere because it is young.
+        let is_slow = !ask.slow_start.is_zero() && !matches!(balance, Balance::Hash(_));
+        let takes = |at: usize| {
+            let share = endpoint(at).share(ask.now, ask.slow_start);
+            in_service(at) && (share >= 1.0 || rand::random::<f64>() < share)
+        };
+        let first = if is_slow { self.among(balance, ask.caller, takes) } else { None };
+        first.or_else(|| self.among(balance, ask.caller, in_service)).or_else(|| self.among(balance, ask.caller, may))
     }
 
     fn among(&self, balance: &Balance, caller: u64, may: impl Fn(usize) -> bool) -> Option<usize> {
@@ -96,7 +110,12 @@ fn mix(mut x: u64) -> u64 {
 
 /// The order of one round in which each place comes as often as its weight says, as far apart as can be.
 fn turns(weights: &[u16]) -> Vec<u16> {
+    // At most as many as an upstream has addresses, which fits.
+    let place = |at: usize| u16::try_from(at).unwrap_or(0);
     let divisor = weights.iter().copied().fold(0, gcd).max(1);
+    if weights.iter().all(|w| *w == divisor) {
+        return (0..weights.len()).map(place).collect();
+    }
     let total: i64 = weights.iter().map(|w| i64::from(w / divisor)).sum();
     let mut credit = vec![0_i64; weights.len()];
     let mut order = Vec::new();
@@ -104,8 +123,7 @@ fn turns(weights: &[u16]) -> Vec<u16> {
         credit.iter_mut().zip(weights).for_each(|(c, w)| *c += i64::from(w / divisor));
         let Some(at) = (0..credit.len()).max_by_key(|at| (credit[*at], Reverse(*at))) else { break };
         credit[at] -= total;
-        // At most as many as an upstream has addresses, which fits.
-        order.push(u16::try_from(at).unwrap_or(0));
+        order.push(place(at));
     }
     order
 }
@@ -129,12 +147,12 @@ mod tests {
         };
         let all: Vec<_> = weights.iter().enumerate().map(server).collect();
         let settings = Upstream::new("up".parse().unwrap(), all);
-        let new = |s| Arc::new(Server::new(Arc::new(Endpoint::new(s)), None, &settings));
-        Servers::new(settings.servers.iter().map(new).collect())
+        let new = |s| Arc::new(Server::new(Arc::new(Endpoint::new(s, None)), None, &settings));
+        Servers::new(Arc::default(), settings.servers.iter().map(new).collect())
     }
 
     fn ask(caller: u64, tried: &[usize]) -> Ask<'_> {
-        Ask { caller, now: Instant::now(), tried }
+        Ask { caller, now: Instant::now(), tried, slow_start: Duration::ZERO }
     }
 
     const BY_KEY: Balance = Balance::Hash(HashBy::Key);
@@ -144,9 +162,9 @@ mod tests {
         let all = servers(&[1, 1, 1]);
         let choose = |tried: &[usize]| all.choose(&Balance::RoundRobin, ask(0, tried));
         assert_eq!([0, 1, 2, 3].map(|_| choose(&[]).unwrap()), [0, 1, 2, 0]);
-        all.list[1].endpoint.note_failure(Instant::now());
+        all.list[1].endpoint.note_unreachable(Instant::now());
         assert_eq!([0, 1, 2].map(|_| choose(&[]).unwrap()), [2, 2, 0]);
-        all.list.iter().for_each(|s| s.endpoint.note_failure(Instant::now()));
+        all.list.iter().for_each(|s| s.endpoint.note_unreachable(Instant::now()));
         assert!(choose(&[]).is_some(), "with all failed, one is tried all the same");
         assert_eq!(choose(&[0, 2]), Some(1));
         assert_eq!(choose(&[0, 1, 2]), None);
@@ -188,7 +206,7 @@ mod tests {
             let all = servers(&weights);
             let lost = lost % weights.len();
             let before: Vec<_> = callers.iter().map(|c| all.choose(&BY_KEY, ask(*c, &[])).unwrap()).collect();
-            all.list[lost].endpoint.note_failure(Instant::now());
+            all.list[lost].endpoint.note_unreachable(Instant::now());
             for (caller, before) in callers.iter().zip(before) {
                 let after = all.choose(&BY_KEY, ask(*caller, &[])).unwrap();
                 prop_assert_eq!(after == before, before != lost);

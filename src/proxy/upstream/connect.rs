@@ -9,8 +9,9 @@ use rustls::{ClientConfig, RootCertStore};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
+use super::endpoint::Endpoint;
 use super::h1::Stream;
-use crate::model::upstream::{ServerUrl, Upstream};
+use crate::model::upstream::Upstream;
 use crate::proxy::tls::{TlsError, certificates};
 
 /// Why there is no connection.
@@ -84,34 +85,38 @@ pub(super) fn client_tls(
 
 /// Opens a connection. The caller sets the deadline.
 pub(super) async fn open(
-    url: &ServerUrl,
+    endpoint: &Endpoint,
     tls: Option<&Arc<ClientConfig>>,
     server_name: Option<&str>,
 ) -> Result<Stream, ConnectError> {
-    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-    let addresses = tokio::net::lookup_host((&*url.host, url.port))
-        .await
-        .map_err(|e| ConnectError::Name(url.host.to_string(), e))?;
-    for address in addresses {
-        let stream = match TcpStream::connect(address).await {
-            Ok(stream) => stream,
-            Err(error) => {
-                last = error;
-                continue;
-            }
-        };
-        // Without it a small request may wait for the acknowledgement of the one before.
-        stream.set_nodelay(true).map_err(|e| ConnectError::Io(url.to_string(), e))?;
-        return match tls.filter(|_| url.tls) {
-            None => Ok(Stream::Tcp(stream)),
-            Some(config) => {
-                let name = server_name.unwrap_or(&url.host).to_owned();
-                let failed = |e| ConnectError::Tls(url.to_string(), e);
-                let name = ServerName::try_from(name).map_err(|e| failed(io::Error::other(e)))?;
-                let stream = TlsConnector::from(Arc::clone(config)).connect(name, stream).await.map_err(failed)?;
-                Ok(Stream::Tls(Box::new(stream)))
-            }
-        };
+    let url = &endpoint.url;
+    let stream = dial(endpoint).await?;
+    match tls.filter(|_| url.tls) {
+        None => Ok(Stream::Tcp(stream)),
+        Some(config) => {
+            let name = server_name.unwrap_or(&url.host).to_owned();
+            let failed = |e| ConnectError::Tls(url.to_string(), e);
+            let name = ServerName::try_from(name).map_err(|e| failed(io::Error::other(e)))?;
+            let stream = TlsConnector::from(Arc::clone(config)).connect(name, stream).await.map_err(failed)?;
+            Ok(Stream::Tls(Box::new(stream)))
+        }
     }
-    Err(ConnectError::Io(url.to_string(), last))
+}
+
+/// Opens the connection below: to the address of `endpoint`, or as long as it is not known, to those of the system
+/// for its name, one after the other. The caller sets the deadline.
+pub(super) async fn dial(endpoint: &Endpoint) -> Result<TcpStream, ConnectError> {
+    let url = &endpoint.url;
+    let failed = |e| ConnectError::Io(url.to_string(), e);
+    let stream = match endpoint.address {
+        Some(address) => TcpStream::connect(address).await.map_err(failed)?,
+        None => {
+            let found = tokio::net::lookup_host((&*url.host, url.port)).await;
+            let found: Vec<_> = found.map_err(|e| ConnectError::Name(url.host.to_string(), e))?.collect();
+            TcpStream::connect(&*found).await.map_err(failed)?
+        }
+    };
+    // Without it a small request may wait for the acknowledgement of the one before.
+    stream.set_nodelay(true).map_err(failed)?;
+    Ok(stream)
 }

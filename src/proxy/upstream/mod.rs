@@ -5,22 +5,27 @@ mod balance;
 mod connect;
 mod endpoint;
 pub mod h1;
+mod health;
+mod names;
 mod pool;
+mod watch;
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use arc_swap::ArcSwap;
 use rustls::ClientConfig;
 use rustls::pki_types::CertificateDer;
 
 pub use answer::{Answer, Reply, Tunnel, UpstreamBody};
 pub use connect::{ConnectError, UpstreamTlsError};
-pub use pool::Lease;
+pub use endpoint::Endpoint;
+pub use pool::{Lease, Server};
+pub use watch::watch;
 
 use self::balance::{Ask, Servers};
-use self::endpoint::Endpoint;
-use self::pool::Server;
 use super::body::RequestBody;
 use crate::model::id::Name;
 use crate::model::upstream::Upstream;
@@ -28,6 +33,8 @@ use crate::model::upstream::Upstream;
 /// Servers of an upstream that are tried for one request before it is given up. Trying another is safe: a connection
 /// that was not made has carried nothing.
 const CONNECT_ATTEMPTS_MAX: usize = 3;
+/// Addresses of one upstream that are used, those of all its names together.
+const ENDPOINTS_MAX: usize = 512;
 
 /// One upstream whose files have been read, so that nothing about it can fail when it is put in force.
 #[derive(Debug)]
@@ -38,7 +45,22 @@ pub struct Prepared {
     authorities: Option<Vec<CertificateDer<'static>>>,
     tls: Option<Arc<ClientConfig>>,
     /// Its servers, as all workers know them.
-    endpoints: Vec<Arc<Endpoint>>,
+    endpoints: ArcSwap<Endpoints>,
+}
+
+/// The addresses of an upstream's servers at one time.
+#[derive(Debug, Default)]
+pub struct Endpoints {
+    /// All of them.
+    pub list: Vec<Arc<Endpoint>>,
+    /// The same for each of the servers as configured.
+    by_server: Vec<Vec<Arc<Endpoint>>>,
+}
+
+impl Endpoints {
+    fn new(by_server: Vec<Vec<Arc<Endpoint>>>) -> Self {
+        Endpoints { list: by_server.iter().flatten().take(ENDPOINTS_MAX).cloned().collect(), by_server }
+    }
 }
 
 impl Prepared {
@@ -49,8 +71,27 @@ impl Prepared {
     pub fn read(settings: &Upstream) -> Result<Self, UpstreamTlsError> {
         let authorities = connect::authorities(settings)?;
         let tls = authorities.as_deref().map(|a| connect::client_tls(settings, a)).transpose()?;
-        let endpoints = settings.servers.iter().map(|s| Arc::new(Endpoint::new(s))).collect();
+        let endpoints = settings.servers.iter().map(|s| vec![Arc::new(Endpoint::new(s, None))]).collect();
+        let endpoints = ArcSwap::from_pointee(Endpoints::new(endpoints));
         Ok(Prepared { settings: settings.clone(), authorities, tls, endpoints })
+    }
+
+    /// The addresses of its servers as they are known now.
+    pub fn endpoints(&self) -> Arc<Endpoints> {
+        self.endpoints.load_full()
+    }
+
+    /// The name of the server at `place` was found at these addresses. Only the one task that looks after names
+    /// calls it.
+    fn put_addresses(&self, place: usize, addresses: &[SocketAddr]) {
+        let before = self.endpoints();
+        let Some(of_server) = before.by_server.get(place) else { return };
+        if of_server.iter().map(|e| e.address).eq(addresses.iter().copied().map(Some)) {
+            return;
+        }
+        let mut by_server = before.by_server.clone();
+        by_server[place] = names::endpoints(&self.settings.servers[place], addresses, of_server);
+        self.endpoints.store(Arc::new(Endpoints::new(by_server)));
     }
 
     fn is_same(&self, other: &Self) -> bool {
@@ -80,7 +121,7 @@ pub struct Group {
     pub prepared: Arc<Prepared>,
     /// Its number in records.
     pub number: u16,
-    servers: Servers,
+    servers: ArcSwap<Servers>,
 }
 
 /// Why an upstream gave no answer.
@@ -89,6 +130,9 @@ pub enum UpstreamError {
     /// No connection.
     #[error(transparent)]
     Connect(#[from] ConnectError),
+    /// The checks have found every server out of service.
+    #[error("no server of the upstream is in service")]
+    NoneHealthy,
     /// As many connections as a worker may have are in use.
     #[error("all connections to the upstream are in use")]
     Full,
@@ -97,8 +141,7 @@ pub enum UpstreamError {
 impl Group {
     /// An upstream without connections.
     pub fn new(prepared: Arc<Prepared>, number: u16) -> Self {
-        let server = |e: &Arc<Endpoint>| Server::new(Arc::clone(e), prepared.tls.clone(), &prepared.settings);
-        let servers = Servers::new(prepared.endpoints.iter().map(|e| Arc::new(server(e))).collect());
+        let servers = ArcSwap::from_pointee(servers(&prepared, &[]));
         Group { prepared, number, servers }
     }
 
@@ -107,44 +150,93 @@ impl Group {
         &self.prepared.settings
     }
 
-    /// Closes idle connections that will not be used again.
+    /// Closes idle connections that are no good any more.
     pub fn tidy(&self, now: Instant) {
-        self.servers.list.iter().for_each(|server| server.tidy(now));
+        self.servers.load().list.iter().for_each(|server| server.tidy(now));
+    }
+
+    /// The servers as they are known now. Those that were there before keep their connections.
+    fn servers(&self) -> Arc<Servers> {
+        let have = self.servers.load();
+        if Arc::ptr_eq(&have.endpoints, &*self.prepared.endpoints.load()) {
+            return Arc::clone(&have);
+        }
+        let next = Arc::new(servers(&self.prepared, &have.list));
+        self.servers.store(Arc::clone(&next));
+        next
     }
 
     /// A connection that is ready for a request: a kept one if one is fresh enough, else a new one. `caller` tells
     /// callers apart where each has a server of its own.
     pub async fn lease(&self, idempotent: bool, caller: u64) -> Result<Lease, UpstreamError> {
         let now = Instant::now();
-        let first = self.choose(caller, now, &[]).ok_or(UpstreamError::Full)?;
-        if let Some(lease) = self.servers.list[first].reuse(idempotent, now) {
+        let servers = self.servers();
+        let first = self.choose(&servers, caller, now, &[])?;
+        if let Some(lease) = servers.list[first].reuse(idempotent, now) {
             return Ok(lease);
         }
-        self.connect(first, caller).await
+        self.connect(&servers, first, caller).await
     }
 
     /// A connection that has carried nothing yet.
     pub async fn lease_fresh(&self, caller: u64) -> Result<Lease, UpstreamError> {
-        let first = self.choose(caller, Instant::now(), &[]).ok_or(UpstreamError::Full)?;
-        self.connect(first, caller).await
+        let servers = self.servers();
+        let first = self.choose(&servers, caller, Instant::now(), &[])?;
+        self.connect(&servers, first, caller).await
     }
 
-    fn choose(&self, caller: u64, now: Instant, tried: &[usize]) -> Option<usize> {
-        self.servers.choose(&self.settings().balance, Ask { caller, now, tried })
+    fn choose(&self, servers: &Servers, caller: u64, now: Instant, tried: &[usize]) -> Result<usize, UpstreamError> {
+        let ask = Ask { caller, now, tried, slow_start: self.settings().slow_start };
+        servers.choose(&self.settings().balance, ask).ok_or(UpstreamError::NoneHealthy)
     }
 
-    async fn connect(&self, first: usize, caller: u64) -> Result<Lease, UpstreamError> {
+    async fn connect(&self, servers: &Servers, first: usize, caller: u64) -> Result<Lease, UpstreamError> {
         let mut tried = [first; CONNECT_ATTEMPTS_MAX];
         for n in 1.. {
-            let error = match self.servers.list[tried[n - 1]].connect().await {
+            let server = &servers.list[tried[n - 1]];
+            let error = match server.connect().await {
                 Ok(lease) => return Ok(lease),
                 Err(error) => error,
             };
-            match self.choose(caller, Instant::now(), &tried[..n]) {
-                Some(next) if n < CONNECT_ATTEMPTS_MAX => tried[n] = next,
+            if matches!(error, UpstreamError::Connect(_)) {
+                self.note(server, false);
+            }
+            match self.choose(servers, caller, Instant::now(), &tried[..n]) {
+                Ok(next) if n < CONNECT_ATTEMPTS_MAX => tried[n] = next,
                 _ => return Err(error),
             }
         }
         Err(UpstreamError::Full)
     }
+
+    /// A server has done well by a request, or has not: no connection, no answer in time, none that is HTTP, or a
+    /// status of 500 or more. One that fails too often in a row is ejected for a while, if not too many are.
+    pub fn note(&self, server: &Server, good: bool) {
+        let Some(ejection) = &self.settings().ejection else { return };
+        let endpoint = &server.endpoint;
+        if good {
+            return endpoint.note_good();
+        }
+        let now = Instant::now();
+        if !endpoint.note_bad(ejection) || endpoint.is_ejected(now) {
+            return;
+        }
+        let all = self.prepared.endpoints();
+        let out = all.list.iter().filter(|e| e.is_ejected(now)).count();
+        if (out + 1) as f64 <= ejection.share_max * all.list.len() as f64 {
+            let lasts = endpoint.eject(ejection, now);
+            let (upstream, seconds) = (self.settings().name.as_str(), lasts.as_secs_f64());
+            tracing::warn!(upstream, server = %endpoint, seconds, "a server fails too often and gets no requests for a while");
+        }
+    }
+}
+
+fn servers(prepared: &Prepared, before: &[Arc<Server>]) -> Servers {
+    let endpoints = prepared.endpoints();
+    let server = |endpoint: &Arc<Endpoint>| match before.iter().find(|s| Arc::ptr_eq(&s.endpoint, endpoint)) {
+        Some(kept) => Arc::clone(kept),
+        None => Arc::new(Server::new(Arc::clone(endpoint), prepared.tls.clone(), &prepared.settings)),
+    };
+    let list = endpoints.list.iter().map(server).collect();
+    Servers::new(endpoints, list)
 }

@@ -169,15 +169,15 @@ impl Server {
         }
         let counted = Counted(Some(self));
         let limit = self.connect_timeout;
-        let opening = connect::open(&self.endpoint.url, self.tls.as_ref(), self.server_name.as_deref());
+        let opening = connect::open(&self.endpoint, self.tls.as_ref(), self.server_name.as_deref());
         let stream = match tokio::time::timeout(limit, opening).await {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => {
-                self.endpoint.note_failure(Instant::now());
+                self.endpoint.note_unreachable(Instant::now());
                 return Err(error.into());
             }
             Err(_) => {
-                self.endpoint.note_failure(Instant::now());
+                self.endpoint.note_unreachable(Instant::now());
                 return Err(ConnectError::Timeout(self.endpoint.url.to_string(), limit).into());
             }
         };
@@ -215,6 +215,11 @@ impl Drop for Counted<'_> {
 }
 
 impl Lease {
+    /// Whose it is.
+    pub fn server(&self) -> Arc<Server> {
+        Arc::clone(&self.place.server.0)
+    }
+
     /// Where the request goes.
     pub fn url(&self) -> &ServerUrl {
         &self.place.server.0.endpoint.url
@@ -241,7 +246,7 @@ mod tests {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url: ServerUrl = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
         let settings = Upstream::new("up".parse().unwrap(), vec![url.into()]);
-        (Arc::new(Server::new(Arc::new(Endpoint::new(&settings.servers[0])), None, &settings)), listener)
+        (Arc::new(Server::new(Arc::new(Endpoint::new(&settings.servers[0], None)), None, &settings)), listener)
     }
 
     #[tokio::test]

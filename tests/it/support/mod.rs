@@ -13,6 +13,7 @@
 pub mod bad_origin;
 pub mod certificate;
 pub mod client;
+pub mod dns;
 pub mod gateway;
 pub mod h2;
 pub mod message;

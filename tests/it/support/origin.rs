@@ -91,9 +91,14 @@ impl Origin {
 
     /// Starts one on a given port of loopback.
     pub fn start_at(port: u16) -> Self {
+        Origin::start_on(SocketAddr::from(([127, 0, 0, 1], port)))
+    }
+
+    /// Starts one on a given address of loopback.
+    pub fn start_on(address: SocketAddr) -> Self {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
-        let listener = runtime.block_on(TcpListener::bind(("127.0.0.1", port))).expect("a port of loopback");
+        let listener = runtime.block_on(TcpListener::bind(address)).expect("a port of loopback");
         let address = listener.local_addr().unwrap();
         let state = Arc::new(State::default());
         runtime.spawn(serve(listener, Arc::clone(&state)));

@@ -1,0 +1,113 @@
+//! Active checks: a small request of Argus's own to every server, once per process and not per worker.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Instant;
+
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::task::JoinSet;
+use tokio_rustls::TlsConnector;
+
+use super::endpoint::Endpoint;
+use super::{Prepared, connect};
+use crate::model::upstream::HealthCheck;
+
+/// Checks of one upstream at once.
+const AT_ONCE_MAX: usize = 32;
+/// Bytes of an answer that are read: its status stands in the first fifteen.
+const ANSWER_MAX: usize = 1_024;
+
+/// Checks an upstream's servers for ever. May be dropped at any time.
+pub(super) async fn keep(prepared: Arc<Prepared>, check: HealthCheck) {
+    let mut turn = tokio::time::interval(check.every);
+    turn.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let check = Arc::new(check);
+    loop {
+        turn.tick().await;
+        let mut running = JoinSet::new();
+        for endpoint in prepared.endpoints().list.iter().map(Arc::clone) {
+            if running.len() >= AT_ONCE_MAX {
+                let _ = running.join_next().await;
+            }
+            running.spawn(one(Arc::clone(&prepared), endpoint, Arc::clone(&check)));
+        }
+        while running.join_next().await.is_some() {}
+    }
+}
+
+async fn one(prepared: Arc<Prepared>, endpoint: Arc<Endpoint>, check: Arc<HealthCheck>) {
+    let asked = tokio::time::timeout(check.timeout, status(&prepared, &endpoint, &check)).await;
+    let why = match asked {
+        Ok(Ok(status)) if check.expect.contains(status) => None,
+        Ok(Ok(status)) => Some(format!("status {status}")),
+        Ok(Err(error)) => Some(error.to_string()),
+        Err(_) => Some(format!("no answer within {:?}", check.timeout)),
+    };
+    let changed = endpoint.note_check(why.is_none(), &check, Instant::now());
+    let (upstream, server) = (prepared.settings.name.as_str(), endpoint.to_string());
+    match (changed, why) {
+        (Some(false), Some(why)) => tracing::warn!(upstream, server, why, "a server is out of service"),
+        (Some(true), _) => tracing::info!(upstream, server, "a server is back in service"),
+        _ => {}
+    }
+}
+
+async fn status(prepared: &Prepared, endpoint: &Endpoint, check: &HealthCheck) -> io::Result<u16> {
+    let stream = connect::dial(endpoint).await.map_err(io::Error::other)?;
+    let request = format!(
+        "GET {} HTTP/1.1\r\nhost: {}\r\nuser-agent: argus-health\r\naccept: */*\r\nconnection: close\r\n\r\n",
+        check.path,
+        endpoint.url.authority()
+    );
+    match prepared.tls.as_ref().filter(|_| endpoint.url.tls) {
+        None => exchange(stream, request.as_bytes()).await,
+        Some(config) => {
+            let name = prepared.settings.tls.server_name.as_deref().unwrap_or(&endpoint.url.host);
+            let name = ServerName::try_from(name.to_owned()).map_err(io::Error::other)?;
+            let stream = TlsConnector::from(Arc::clone(config)).connect(name, stream).await?;
+            exchange(stream, request.as_bytes()).await
+        }
+    }
+}
+
+async fn exchange(mut stream: impl AsyncRead + AsyncWrite + Unpin, request: &[u8]) -> io::Result<u16> {
+    stream.write_all(request).await?;
+    stream.flush().await?;
+    let mut answer = Vec::with_capacity(ANSWER_MAX);
+    while answer.len() < ANSWER_MAX && !answer.contains(&b'\n') {
+        if stream.read_buf(&mut answer).await? == 0 {
+            break;
+        }
+    }
+    status_of(&answer).ok_or_else(|| io::Error::other("the answer is not HTTP"))
+}
+
+/// The status of `HTTP/1.1 200 OK` (RFC 9112 section 4).
+fn status_of(answer: &[u8]) -> Option<u16> {
+    let rest = answer.strip_prefix(b"HTTP/1.")?;
+    let [b'0'..=b'9', b' ', a, b, c, b' ' | b'\r' | b'\n', ..] = rest else { return None };
+    let digits = [a, b, c].map(|d| char::from(*d).to_digit(10));
+    digits.into_iter().try_fold(0, |n: u16, digit| Some(n * 10 + u16::try_from(digit?).ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statuses() {
+        for (answer, status) in [
+            ("HTTP/1.1 200 OK\r\n", Some(200)),
+            ("HTTP/1.0 503 \r\n", Some(503)),
+            ("HTTP/1.1 204\r\n", Some(204)),
+            ("HTTP/1.1 2000 OK\r\n", None),
+            ("HTTP/2 200\r\n", None),
+            ("HTTP/1.1 +20 x", None),
+            ("SSH-2.0", None),
+            ("", None),
+        ] {
+            assert_eq!(status_of(answer.as_bytes()), status, "{answer:?}");
+        }
+    }
+}
