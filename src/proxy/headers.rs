@@ -95,8 +95,11 @@ pub fn remove_hop_by_hop(headers: &mut HeaderMap) {
             headers.remove(name);
         }
     }
-    for name in HOP_BY_HOP {
-        headers.remove(name);
+    // Most messages have none of them, and looking at every name once is quicker than asking for each.
+    if headers.keys().any(|name| HOP_BY_HOP.contains(name)) {
+        for name in HOP_BY_HOP {
+            headers.remove(name);
+        }
     }
     if headers.contains_key(TRAILER) {
         keep_trailers(headers, allowed_in_trailers);

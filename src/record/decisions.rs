@@ -48,7 +48,7 @@ impl Decisions {
         if marked.is_empty() {
             return;
         }
-        let count = marked.iter().filter(|b| **b == b'\n').count() as u64;
+        let count = memchr::memchr_iter(b'\n', &marked).count() as u64;
         let first = self.next.fetch_add(count, Ordering::Relaxed);
         if self.stream.receiver_count() > 0 {
             for (seq, line) in (first..).zip(lines(&marked)) {

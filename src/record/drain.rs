@@ -67,7 +67,9 @@ impl LogDrain {
 
 /// The lines that go to the log, without their marks.
 fn render(marked: &[u8], pretty: Option<fn(&str) -> String>, out: &mut Vec<u8>) {
-    for line in marked.split_inclusive(|b| *b == b'\n') {
+    let mut begin = 0;
+    for end in memchr::memchr_iter(b'\n', marked) {
+        let line = &marked[std::mem::replace(&mut begin, end + 1)..=end];
         let Some(line) = line.strip_prefix(b"+") else { continue };
         match (pretty, std::str::from_utf8(line)) {
             (Some(pretty), Ok(text)) => {

@@ -175,14 +175,16 @@ impl Group {
         if let Some(lease) = servers.list[first].reuse(idempotent, now) {
             return Ok(lease);
         }
-        self.connect(&servers, first, caller).await
+        // Boxed, as it is large and rarely needed: every request carries what it might wait for.
+        Box::pin(self.connect(&servers, first, caller)).await
     }
 
     /// A connection that has carried nothing yet.
     pub async fn lease_fresh(&self, caller: u64) -> Result<Lease, UpstreamError> {
+        // Boxed, as it is large and rarely needed: every request carries what it might wait for.
         let servers = self.servers();
         let first = self.choose(&servers, caller, Instant::now(), &[])?;
-        self.connect(&servers, first, caller).await
+        Box::pin(self.connect(&servers, first, caller)).await
     }
 
     fn choose(&self, servers: &Servers, caller: u64, now: Instant, tried: &[usize]) -> Result<usize, UpstreamError> {
