@@ -110,7 +110,7 @@ pub async fn serve(
         None => {
             let Some(Ok(is_http2)) = clock.obeyed(stream.begins_with(PREFACE)).await else { return };
             if is_http2 {
-                serve_http2(stream, facts(None, false)).await;
+                Box::pin(serve_http2(stream, facts(None, false))).await;
             } else {
                 serve_http1(stream, facts(None, true)).await;
             }
@@ -129,27 +129,41 @@ pub async fn serve(
                 _ => "1.3",
             };
             if session.alpn_protocol() == Some(b"h2") {
-                serve_http2(stream, facts(Some(version), false)).await;
+                Box::pin(serve_http2(stream, facts(Some(version), false))).await;
             } else {
-                serve_http1(stream, facts(Some(version), true)).await;
+                Box::pin(serve_http1(stream, facts(Some(version), true))).await;
             }
         }
     }
 }
 
+/// Serves HTTP/1. A connection that waits for its next request for a while keeps nothing but its socket.
 async fn serve_http1<S>(io: S, facts: Arc<ConnectionFacts>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let (clock, worker) = (Arc::clone(&facts.clock), Arc::clone(&facts.worker));
     let head_max = facts.listener.settings.limits.max_header_size.max(HEAD_BUFFER_MIN);
-    let service = service_fn(move |request| request::handle(Arc::clone(&facts), request));
-    let connection = http1::Builder::new()
-        .max_buf_size(head_max)
-        .header_read_timeout(None)
-        .serve_connection(TokioIo::new(Strict::new(io, Arc::clone(&clock))), service)
-        .with_upgrades();
-    let ended = Driven::new(Http1(connection), Arc::clone(&clock)).await;
+    let mut io = Strict::new(io, Arc::clone(&clock));
+    let ended = loop {
+        let facts = Arc::clone(&facts);
+        let service = service_fn(move |request| request::handle(Arc::clone(&facts), request));
+        let connection = http1::Builder::new()
+            .max_buf_size(head_max)
+            .header_read_timeout(None)
+            .serve_connection(TokioIo::new(io), service)
+            .with_upgrades();
+        let mut driven = Box::new(Driven::new(Http1(connection), Arc::clone(&clock)));
+        let ended = (&mut *driven).await;
+        if ended.is_some() || !clock.is_resting() {
+            break ended;
+        }
+        // Nothing is lost: it rests between two requests, when all that was read is used and all answers are written.
+        let Some(parts) = driven.into_inner().0.into_parts().filter(|parts| parts.read_buf.is_empty()) else { return };
+        io = parts.io.into_inner();
+        let Some(Ok(true)) = clock.undisturbed(io.wakes()).await else { return };
+        clock.wakes();
+    };
     if let Some(cause) = clock.malformed() {
         worker.cell.malformed(cause);
         return;

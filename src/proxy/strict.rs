@@ -14,6 +14,7 @@
 mod refusal;
 mod scan;
 
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -23,6 +24,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use self::refusal::Refusal;
 use self::scan::{Scan, Wrong};
 use super::deadline::ConnectionClock;
+
+/// Bytes that are read when a connection at rest wakes.
+const WAKE_BYTES: usize = 1_024;
 
 /// A stream of requests, looked at as it is read.
 #[derive(Debug)]
@@ -35,18 +39,56 @@ pub struct Strict<S> {
     /// Whether all that was written has been handed on.
     is_flushed: bool,
     refusal: Option<Refusal>,
+    /// Bytes that were looked at and are to be read again.
+    ahead: Vec<u8>,
 }
 
 impl<S> Strict<S> {
     /// Looks at what is read from `inner`.
     pub fn new(inner: S, clock: Arc<ConnectionClock>) -> Self {
-        Strict { inner, clock, scan: Scan::default(), is_broken: false, is_flushed: true, refusal: None }
+        Strict {
+            inner,
+            clock,
+            scan: Scan::default(),
+            is_broken: false,
+            is_flushed: true,
+            refusal: None,
+            ahead: Vec::new(),
+        }
+    }
+
+    /// Tells the clock whether the stream stands between two requests.
+    fn note_quiet(&self) {
+        self.clock.set_quiet(self.is_flushed && self.scan.is_between_requests());
+    }
+}
+
+impl<S: AsyncRead + Unpin> Strict<S> {
+    /// Waits for the next bytes; false at the end of the stream. They are read again by whoever reads next.
+    ///
+    /// # Errors
+    /// When the stream cannot be read.
+    pub async fn wakes(&mut self) -> std::io::Result<bool> {
+        poll_fn(|cx| {
+            let mut first = [0; WAKE_BYTES];
+            let mut buf = ReadBuf::new(&mut first);
+            ready!(Pin::new(&mut *self).poll_read(cx, &mut buf))?;
+            self.ahead.extend_from_slice(buf.filled());
+            Poll::Ready(Ok(!buf.filled().is_empty()))
+        })
+        .await
     }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Strict<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
         let this = &mut *self;
+        if !this.ahead.is_empty() {
+            let n = buf.remaining().min(this.ahead.len());
+            buf.put_slice(&this.ahead[..n]);
+            this.ahead.drain(..n);
+            return Poll::Ready(Ok(()));
+        }
         if this.is_broken {
             return Poll::Ready(Err(std::io::ErrorKind::InvalidData.into()));
         }
@@ -66,6 +108,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Strict<S> {
                     }
                 }
             }
+            this.note_quiet();
         }
         Poll::Ready(Ok(()))
     }
@@ -83,6 +126,7 @@ impl<S: AsyncWrite + Unpin> Strict<S> {
             }
         }
         self.is_flushed = false;
+        self.clock.set_quiet(false);
         let Some(refusal) = &mut self.refusal else { return Poll::Ready(None) };
         while !refusal.rest().is_empty() {
             match ready!(Pin::new(&mut self.inner).poll_write(cx, refusal.rest())) {
@@ -106,6 +150,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Strict<S> {
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
         ready!(Pin::new(&mut self.inner).poll_flush(cx))?;
         self.is_flushed = true;
+        self.note_quiet();
         Poll::Ready(Ok(()))
     }
 
@@ -128,6 +173,71 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Strict<S> {
             return Poll::Ready(written);
         }
         self.is_flushed = false;
+        self.clock.set_quiet(false);
         Pin::new(&mut self.inner).poll_write_vectored(cx, bufs)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+
+    use super::*;
+    use crate::proxy::deadline::{Allowed, Connections, Registered};
+
+    fn stream() -> (DuplexStream, Strict<DuplexStream>, Registered) {
+        let minute = Duration::from_secs(60);
+        let registered = Arc::<Connections>::default().register(0, Allowed { head: minute, idle: minute });
+        let (client, ours) = tokio::io::duplex(4_096);
+        (client, Strict::new(ours, Arc::clone(&registered.clock)), registered)
+    }
+
+    async fn read(stream: &mut Strict<DuplexStream>) -> String {
+        let mut buf = vec![0; 4_096];
+        let n = stream.read(&mut buf).await.unwrap();
+        String::from_utf8(buf[..n].to_vec()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_stream_is_quiet_between_requests_alone() {
+        let (mut client, mut stream, registered) = stream();
+        for (text, is_quiet) in [
+            ("GET / HTTP/1.1\r\n", false),
+            ("Host: a\r\n\r\n", true),
+            ("POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\nab", false),
+            ("c", true),
+            ("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n", false),
+            ("\r\n", true),
+            ("\r", false),
+            ("\n", false),
+        ] {
+            client.write_all(text.as_bytes()).await.unwrap();
+            read(&mut stream).await;
+            assert_eq!(registered.clock.is_quiet(), is_quiet, "after {text:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_stream_is_quiet_when_all_is_written() {
+        let (mut client, mut stream, registered) = stream();
+        client.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+        read(&mut stream).await;
+        stream.write_all(&[b'x'; 4_096]).await.unwrap();
+        assert!(!registered.clock.is_quiet(), "it may not have gone out");
+        stream.flush().await.unwrap();
+        assert!(registered.clock.is_quiet());
+    }
+
+    #[tokio::test]
+    async fn what_wakes_it_is_read_again() {
+        let (mut client, mut stream, _registered) = stream();
+        client.write_all(b"GET /a HTTP/1.1\r\n").await.unwrap();
+        assert!(stream.wakes().await.unwrap());
+        client.write_all(b"Host: a\r\n\r\n").await.unwrap();
+        assert_eq!(read(&mut stream).await + &read(&mut stream).await, "GET /a HTTP/1.1\r\nHost: a\r\n\r\n");
+        drop(client);
+        assert!(!stream.wakes().await.unwrap());
     }
 }

@@ -14,6 +14,9 @@ use super::{Allowed, DRAIN, END, RUN, SWEEP_EVERY};
 /// its way to us.
 const FINISH_MAX: Duration = Duration::from_millis(500);
 
+/// How long a connection waits for its next request until it gives its buffers back.
+const REST_AFTER: Duration = Duration::from_secs(2);
+
 /// What is known of one connection's time.
 ///
 /// A connection is idle, or in the middle of a head, or has requests. Of these each waits for us and the upstream,
@@ -34,6 +37,10 @@ pub struct ConnectionClock {
     pub(super) unfinished: AtomicBool,
     /// Whether other things than requests are spoken.
     is_tunnel: AtomicBool,
+    /// Whether nothing is between two ends of it: the last request was read, and its answer written, to the last byte.
+    is_quiet: AtomicBool,
+    /// Whether it is to keep nothing but its socket until the next request comes.
+    is_resting: AtomicBool,
     /// What was wrong with the last request.
     malformed: OnceLock<&'static str>,
     pub(super) order: AtomicU8,
@@ -54,6 +61,8 @@ impl ConnectionClock {
             is_http2: AtomicBool::new(false),
             unfinished: AtomicBool::new(false),
             is_tunnel: AtomicBool::new(false),
+            is_quiet: AtomicBool::new(false),
+            is_resting: AtomicBool::new(false),
             malformed: OnceLock::new(),
             order: AtomicU8::new(RUN),
             since: AtomicU32::new(sweeps.load(Ordering::Relaxed)),
@@ -83,6 +92,41 @@ impl ConnectionClock {
     /// Whether what comes are no requests.
     pub fn is_tunnel(&self) -> bool {
         self.is_tunnel.load(Ordering::Relaxed)
+    }
+
+    /// Notes whether the last request was read, and its answer written, to the last byte.
+    pub fn set_quiet(&self, is_quiet: bool) {
+        self.is_quiet.store(is_quiet, Ordering::Relaxed);
+    }
+
+    /// Whether the last request was read, and its answer written, to the last byte.
+    pub fn is_quiet(&self) -> bool {
+        self.is_quiet.load(Ordering::Relaxed)
+    }
+
+    /// Whether the connection is to keep nothing but its socket until the next request comes.
+    pub fn is_resting(&self) -> bool {
+        self.is_resting.load(Ordering::Relaxed)
+    }
+
+    /// Notes that the next request comes.
+    pub fn wakes(&self) {
+        self.is_resting.store(false, Ordering::Relaxed);
+    }
+
+    /// Sends the connection to rest if it has waited long enough for its next request.
+    pub(super) fn rest_if_due(&self, sweep: u32) {
+        let is_idle = self.open.load(Ordering::Relaxed) == 0 && !self.is_in_head();
+        let is_other = self.is_http2.load(Ordering::Relaxed) || self.is_tunnel() || self.is_draining();
+        if !is_idle || is_other || self.is_resting() || !self.is_quiet() {
+            return;
+        }
+        if SWEEP_EVERY.saturating_mul(sweep.wrapping_sub(self.since.load(Ordering::Relaxed))) > REST_AFTER {
+            self.is_resting.store(true, Ordering::Relaxed);
+            if let Some(waker) = self.waker.lock().as_ref() {
+                waker.wake_by_ref();
+            }
+        }
     }
 
     /// Notes that a request is refused for what it looks like.
@@ -125,6 +169,19 @@ impl ConnectionClock {
             match self.order.load(Ordering::Relaxed) {
                 END => Poll::Ready(None),
                 _ => future.as_mut().poll(cx).map(Some),
+            }
+        })
+        .await
+    }
+
+    /// Drives `future` until it is ready; `None` when the connection is to take no further request before.
+    pub async fn undisturbed<T>(&self, future: impl Future<Output = T>) -> Option<T> {
+        let mut future = std::pin::pin!(future);
+        std::future::poll_fn(|cx| {
+            self.listen(cx);
+            match self.is_draining() {
+                true => Poll::Ready(None),
+                false => future.as_mut().poll(cx).map(Some),
             }
         })
         .await

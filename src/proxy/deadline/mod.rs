@@ -82,12 +82,13 @@ impl Connections {
         Registered { connections: Arc::clone(self), at, clock }
     }
 
-    /// Ends what is late. Called every [`SWEEP_EVERY`].
+    /// Ends what is late, and sends to rest what has waited for a while. Called every [`SWEEP_EVERY`].
     pub fn sweep(&self) {
         let sweep = self.sweeps.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
         for clock in self.each() {
-            if let Some(order) = clock.due(sweep) {
-                clock.command(order);
+            match clock.due(sweep) {
+                Some(order) => clock.command(order),
+                None => clock.rest_if_due(sweep),
             }
         }
     }
@@ -157,16 +158,22 @@ impl<C> Driven<C> {
     pub fn new(connection: C, clock: Arc<ConnectionClock>) -> Self {
         Driven { connection, clock, finishing: false }
     }
+
+    /// The connection, which is driven no more.
+    pub fn into_inner(self) -> C {
+        self.connection
+    }
 }
 
 impl<C: Future + Graceful + Unpin> Future for Driven<C> {
-    /// How the connection ended; `None` by order.
+    /// How the connection ended; `None` by order, or where it is to rest.
     type Output = Option<C::Output>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<C::Output>> {
         self.clock.listen(cx);
         match self.clock.order.load(Ordering::Relaxed) {
             END => return Poll::Ready(None),
+            RUN if self.clock.is_resting() => return Poll::Ready(None),
             DRAIN if !self.finishing => {
                 self.finishing = true;
                 Pin::new(&mut self.connection).finish();

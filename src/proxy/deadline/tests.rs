@@ -77,3 +77,24 @@ fn places_are_used_again() {
     c.drain();
     assert!(c.register(0, allowed).clock.is_draining(), "late comers are drained too");
 }
+
+#[test]
+fn what_waits_between_two_requests_is_sent_to_rest() {
+    let c = Arc::<Connections>::default();
+    let allowed = Allowed { head: Duration::from_secs(9), idle: Duration::from_secs(60) };
+    let [quiet, busy, in_head, unread, multiplexed] = std::array::from_fn(|n| c.register(n as u16, allowed));
+    [&quiet, &busy, &in_head, &multiplexed].map(|r| r.clock.set_quiet(true));
+    let _turn = Turn::begin(&busy.clock);
+    multiplexed.clock.speaks_http2();
+    sweeps(&c, 8);
+    in_head.clock.bytes_read();
+    assert!(!quiet.clock.is_resting(), "not at once");
+    sweeps(&c, 1);
+    assert!(quiet.clock.is_resting());
+    sweeps(&c, 9);
+    assert!([&busy, &in_head, &unread, &multiplexed].iter().all(|r| !r.clock.is_resting()));
+    quiet.clock.wakes();
+    quiet.clock.bytes_read();
+    sweeps(&c, 9);
+    assert!(!quiet.clock.is_resting(), "a head has begun");
+}

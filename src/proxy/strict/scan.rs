@@ -82,6 +82,11 @@ impl Scan {
         self.phase = Phase::Over;
     }
 
+    /// Whether the last request has ended and nothing of the next one has come.
+    pub(super) fn is_between_requests(&self) -> bool {
+        matches!(&self.phase, Phase::Head(head) if head.lines == 0 && head.empty_lines == 0) && self.line_len == 0
+    }
+
     /// Whether the first line of a head has become long and not ended: where a head is too large, it is for its target.
     pub(super) fn is_in_long_target(&self) -> bool {
         matches!(&self.phase, Phase::Head(head) if head.lines == 0) && self.line_len > LONG_TARGET
