@@ -8,11 +8,14 @@ use std::hash::Hasher;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use notify::event::{AccessKind, AccessMode};
+use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::mpsc;
 
 /// Quiet time after a change before the files are read: an editor or a copy is then done.
 const DEBOUNCE: Duration = Duration::from_millis(300);
+/// Longest wait for that quiet.
+const DEBOUNCE_MAX: Duration = Duration::from_secs(3);
 /// How often the contents are compared anyway, for file systems that tell of no changes.
 const POLL_EVERY: Duration = Duration::from_secs(30);
 /// Largest file whose contents count; of larger ones size and time do.
@@ -36,7 +39,10 @@ impl FileWatch {
     /// are compared now and then.
     pub fn new(seen: &Contents) -> Self {
         let (tell, hints) = mpsc::channel(1);
-        let watcher = notify::recommended_watcher(move |_: notify::Result<notify::Event>| {
+        let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+            if event.is_ok_and(|event| is_of_reading(event.kind)) {
+                return;
+            }
             // A hint that is waiting already says the same.
             let _ = tell.try_send(());
         });
@@ -80,7 +86,11 @@ impl FileWatch {
                 }
             }
             if self.hinted {
-                while tokio::time::timeout(DEBOUNCE, self.hints.recv()).await.is_ok_and(|h| h.is_some()) {}
+                let quiet = async {
+                    while tokio::time::timeout(DEBOUNCE, self.hints.recv()).await.is_ok_and(|h| h.is_some()) {}
+                };
+                // Where there is no quiet, as in a directory that others write to all the time, it is not waited for.
+                let _ = tokio::time::timeout(DEBOUNCE_MAX, quiet).await;
             }
             let files: Vec<PathBuf> = self.seen.keys().cloned().collect();
             let now = tokio::task::spawn_blocking(move || contents(&files)).await;
@@ -92,6 +102,11 @@ impl FileWatch {
             }
         }
     }
+}
+
+/// Whether somebody has but looked at a file, as this watch does itself.
+fn is_of_reading(kind: EventKind) -> bool {
+    matches!(kind, EventKind::Access(how) if how != AccessKind::Close(AccessMode::Write))
 }
 
 /// The directory a file stands in, and those it stands in by way of symbolic links.
@@ -150,6 +165,26 @@ fn read(file: &Path, hash: &mut impl Hasher) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_busy_directory_hides_no_change() {
+        let dir = tempfile::tempdir().unwrap();
+        let (file, other) = (dir.path().join("gateway.toml"), dir.path().join("other"));
+        std::fs::write(&file, "a").unwrap();
+        let mut watch = FileWatch::new(&contents(std::slice::from_ref(&file)));
+        std::fs::write(&file, "b").unwrap();
+        let busy = async {
+            loop {
+                std::fs::write(&other, "x").unwrap();
+                tokio::time::sleep(DEBOUNCE / 10).await;
+            }
+        };
+        tokio::select! {
+            () = watch.changed() => {}
+            () = busy => {}
+            () = tokio::time::sleep(POLL_EVERY - DEBOUNCE) => panic!("the change is noticed all the same"),
+        }
+    }
 
     #[tokio::test]
     async fn a_swapped_link_is_a_change_and_a_touch_is_none() {
