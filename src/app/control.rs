@@ -126,13 +126,12 @@ impl ProcessControl {
                 })
             })
             .collect();
-        let certificates = states.iter().filter_map(|state| {
-            let tls = state.tls.as_ref()?;
-            Some(json!({
-                "name": tls.settings().name,
-                "file": tls.settings().certificate.display().to_string(),
-                "expires_at": tls.expires(),
-            }))
+        let certificates = self.listeners.certificates().into_iter().map(|(files, ends)| {
+            json!({
+                "name": files.name,
+                "file": files.certificate.display().to_string(),
+                "expires_at": ends,
+            })
         });
         let routes: Vec<Value> = snapshot.routes.iter().map(|r| route(&r.route)).collect();
         let upstreams: Vec<Value> = config

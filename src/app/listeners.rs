@@ -4,11 +4,13 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use parking_lot::Mutex;
+use tokio::sync::Semaphore;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::RunError;
-use crate::config::{Config, Listener};
+use crate::config::{Config, Listener, TlsCertificate};
 use crate::proxy::listener::{ListenerState, Served, bind};
 use crate::proxy::tls::TlsState;
 use crate::proxy::worker::Command;
@@ -53,7 +55,7 @@ impl Listeners {
             match open.iter().find(|served| has_address(&served.load(), settings)) {
                 Some(served) => {
                     let before = served.load();
-                    let next = self.state(settings, before.address, before.tls.as_ref())?;
+                    let next = self.state(settings, before.address, Some(&before))?;
                     plan.kept.push((Arc::clone(served), Arc::new(next)));
                 }
                 None => plan.new.push(self.bind(settings, &open)?),
@@ -78,21 +80,25 @@ impl Listeners {
         &self,
         settings: &Listener,
         address: SocketAddr,
-        tls_before: Option<&Arc<TlsState>>,
+        before: Option<&ListenerState>,
     ) -> Result<ListenerState, RunError> {
         let name = settings.name.as_str();
         let tls = match &settings.tls {
             Some(tls) => {
                 let read = TlsState::load(tls).map_err(|e| unusable(name, &e))?;
-                Some(tls_before.filter(|b| b.is_same(&read)).cloned().unwrap_or_else(|| Arc::new(read)))
+                let before = before.and_then(|b| b.tls.as_ref());
+                Some(before.filter(|b| b.is_same(&read)).cloned().unwrap_or_else(|| Arc::new(read)))
             }
             None => None,
         };
         let number = self.recorder.listeners.number(name);
+        let max = settings.limits.max_handshakes;
+        let handshakes = before.filter(|b| b.settings.limits.max_handshakes == max).map(|b| Arc::clone(&b.handshakes));
         Ok(ListenerState {
             label: Arc::new(ListenerLabel { name: name.to_owned(), number }),
             settings: Arc::new(settings.clone()),
             tls,
+            handshakes: handshakes.unwrap_or_else(|| Arc::new(Semaphore::new(max))),
             open: self.recorder.connections(number),
             address,
         })
@@ -121,6 +127,19 @@ impl Listeners {
     /// What is served now.
     pub fn states(&self) -> Vec<Arc<ListenerState>> {
         self.open.lock().iter().map(|served| served.load_full()).collect()
+    }
+
+    /// The certificates shown now, each once, with the moment it ends.
+    pub fn certificates(&self) -> Vec<(TlsCertificate, Timestamp)> {
+        let mut all: Vec<(TlsCertificate, Timestamp)> = Vec::new();
+        for state in self.states() {
+            for (files, ends) in state.tls.iter().flat_map(|tls| tls.ends()) {
+                if all.iter().all(|(other, _)| other.name != files.name) {
+                    all.push((files.clone(), ends));
+                }
+            }
+        }
+        all
     }
 
     /// Tells every worker.

@@ -7,8 +7,10 @@ use jiff::{SignedDuration, Timestamp};
 use tokio_util::sync::CancellationToken;
 
 use super::first_run::{forget_first_key, waiting_first_key};
+use super::listeners::Listeners;
 use super::ops::Health;
 use super::usage::UsageFlush;
+use crate::config::CERTIFICATE_SOON;
 use crate::geo::{GeoDbs, GeoInfo};
 use crate::limits::KeptCounter;
 use crate::limits::embedded::EmbeddedCounters;
@@ -26,6 +28,8 @@ const PING_EVERY: Duration = Duration::from_secs(2);
 const COUNT_EVERY: Duration = Duration::from_secs(15);
 /// How often what is older than it may be is deleted.
 const PURGE_EVERY: Duration = Duration::from_secs(3_600);
+/// How often certificates that end soon are told.
+const CERTIFICATES_EVERY: Duration = Duration::from_secs(86_400);
 /// How long answers to idempotency keys are kept.
 const IDEMPOTENCY_KEPT: SignedDuration = SignedDuration::from_hours(24);
 
@@ -44,6 +48,8 @@ pub struct Periodic {
     pub counters: Arc<EmbeddedCounters>,
     /// Geo databases.
     pub geo: Arc<GeoDbs>,
+    /// The listeners, with their certificates.
+    pub listeners: Arc<Listeners>,
     /// Health.
     pub health: Arc<Health>,
     /// What is in force.
@@ -59,10 +65,13 @@ impl Periodic {
         let mut ping = tokio::time::interval(PING_EVERY);
         let mut count = tokio::time::interval(COUNT_EVERY);
         let mut purge = tokio::time::interval(PURGE_EVERY);
-        for interval in [&mut flush, &mut ping, &mut count, &mut purge] {
+        let mut certificates = tokio::time::interval(CERTIFICATES_EVERY);
+        for interval in [&mut flush, &mut ping, &mut count, &mut purge, &mut certificates] {
             interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         }
         flush.reset();
+        // Those that end soon were told when their files were read.
+        certificates.reset();
         let mut first_key = waiting_first_key(&self.current.load().config.store.dir);
         let mut told_old = Vec::new();
         loop {
@@ -87,6 +96,7 @@ impl Periodic {
                     self.tell_old_databases(&mut told_old);
                     self.purge().await;
                 }
+                _ = certificates.tick() => self.tell_ending_certificates(),
             }
         }
     }
@@ -113,6 +123,17 @@ impl Periodic {
                 let (file, built_at) = (db.path.display(), db.built_at);
                 tracing::warn!(%file, %built_at, "the {} database is old; fetch a newer one", db.kind.as_str());
                 told.push(db);
+            }
+        }
+    }
+
+    /// Warns of certificates that end soon, or have ended.
+    fn tell_ending_certificates(&self) {
+        let now = self.clock.now().wall;
+        for (files, ends) in self.listeners.certificates() {
+            if ends.duration_since(now) < CERTIFICATE_SOON {
+                let file = files.certificate.display();
+                tracing::warn!(tls = files.name.as_str(), %file, %ends, "a certificate ends soon; renew it");
             }
         }
     }

@@ -67,11 +67,9 @@ fn servers(s: &Sources) -> Vec<(Vec<(&'static str, String)>, f64)> {
 fn read(s: &Sources) -> Vec<Reading> {
     let gauge = |name, help, value: f64| Reading { name, help, counter: false, values: vec![(Vec::new(), value)] };
     let n = |a: &AtomicU64| a.load(Ordering::Relaxed) as f64;
-    let certificates = s.listeners.states().into_iter().filter_map(|state| {
-        let tls = state.tls.as_ref()?;
-        let name = tls.settings().name.to_string();
-        Some((vec![("name", name)], tls.expires().as_second() as f64))
-    });
+    let certificates = s.listeners.certificates().into_iter();
+    let certificates =
+        certificates.map(|(files, ends)| (vec![("name", files.name.to_string())], ends.as_second() as f64));
     let geo = s.geo.info();
     let geo = geo.iter().map(|db| (vec![("kind", db.kind.as_str().to_owned())], db.built_at.as_second() as f64));
     let up = if s.health.store_failing_since().is_none() { 1.0 } else { 0.0 };

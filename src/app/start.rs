@@ -238,6 +238,7 @@ async fn serve(
         usage,
         counters,
         geo,
+        listeners: Arc::clone(&listeners),
         health: Arc::clone(&health),
         current: Arc::clone(&current),
         clock,

@@ -13,7 +13,7 @@ use super::session::Session;
 use super::table::plain;
 use super::words::{count, plural, span, until};
 use super::{field, health};
-use crate::config::{Loaded, Source, load};
+use crate::config::{CERTIFICATE_SOON, Loaded, Source, load};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -23,8 +23,6 @@ Examples:
 
 /// Clocks further apart than this are worth a look.
 const CLOCK_SKEW: SignedDuration = SignedDuration::from_secs(5);
-/// A certificate that ends within this time is worth a look.
-const CERTIFICATE_SOON: SignedDuration = SignedDuration::from_hours(14 * 24);
 /// Decisions slower than this, in microseconds at the 99th percentile, are worth a look.
 const DECISION_P99_US: f64 = 1_000.0;
 

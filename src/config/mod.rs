@@ -5,6 +5,7 @@
 
 mod expand;
 mod init;
+mod listener;
 mod load;
 mod mount;
 mod nearest;
@@ -33,7 +34,6 @@ use std::time::Duration;
 use http::HeaderName;
 
 use crate::model::condition::{Condition, ConditionText};
-use crate::model::header_rules::Underscores;
 use crate::model::id::Name;
 use crate::model::limit::{Limit, Rate};
 use crate::model::network::AddressSet;
@@ -43,6 +43,9 @@ use crate::model::secret::{Pepper, Secret};
 use crate::model::upstream::Upstream;
 
 pub use init::{Answers, init_template};
+pub use listener::{
+    CERTIFICATE_SOON, ClientCertificates, InsecureRequests, Listener, ListenerLimits, ListenerTls, TlsCertificate,
+};
 pub use load::{FILE_BYTES_MAX, FILES_MAX, Loaded, Source, load};
 pub use problem::{Code, Problem, Problems, Severity};
 pub use reference::{help, reference};
@@ -98,64 +101,6 @@ pub struct Config {
     pub counter_bytes_max: u64,
     /// Bytes the cache of keys may take.
     pub key_cache_bytes_max: u64,
-}
-
-/// One address on which traffic comes in.
-#[derive(Debug, Clone)]
-pub struct Listener {
-    /// Its name: the metric label and the log field.
-    pub name: Name,
-    /// Where it listens.
-    pub address: SocketAddr,
-    /// TLS, if it is spoken.
-    pub tls: Option<ListenerTls>,
-    /// What happens to requests when TLS is not spoken.
-    pub insecure_requests: InsecureRequests,
-    /// What happens to fields with `_` in their names.
-    pub underscores: Underscores,
-    /// Bounds.
-    pub limits: ListenerLimits,
-    /// Where it stands.
-    pub origin: Origin,
-}
-
-/// Certificate files of a listener; read again when they change.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ListenerTls {
-    /// Name of the `[tls.NAME]` table.
-    pub name: Name,
-    /// PEM file of the certificate chain.
-    pub certificate: PathBuf,
-    /// PEM file of the private key.
-    pub key_file: PathBuf,
-    /// Whether TLS 1.2 is still taken besides 1.3.
-    pub allow_tls12: bool,
-}
-
-/// What a listener without TLS does with requests.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum InsecureRequests {
-    /// 403, without looking at any credential.
-    Reject,
-    /// 308 to the same address over HTTPS.
-    Redirect,
-    /// Served.
-    Allow,
-}
-
-/// Bounds of a listener.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ListenerLimits {
-    /// Bytes of a request's head.
-    pub max_header_size: usize,
-    /// Bytes of a request's body; `None` for no bound.
-    pub max_body_size: Option<u64>,
-    /// From the first byte of a head to its last.
-    pub header_timeout: Duration,
-    /// A connection without a byte either way.
-    pub idle_timeout: Duration,
-    /// Connections at once, over all workers.
-    pub max_connections: usize,
 }
 
 /// Who may tell the client's address.

@@ -92,7 +92,7 @@ codes! {
     401 Certificate "A certificate file cannot be used.",
     402 PrivateKey "A private-key file cannot be used.",
     403 KeyMismatch "A private key does not belong to its certificate.",
-    404 CertificateTime "A certificate is not valid today.",
+    404 CertificateTime "A certificate is not valid today, or not for long.",
     410 SecretFile "A file that holds a secret cannot be read.",
     411 SecretTwice "A secret is given both in the file and by a file.",
     412 SecretReadable "A file that holds a secret can be read by others.",

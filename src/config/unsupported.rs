@@ -69,8 +69,6 @@ const UNSUPPORTED: &[(&str, When)] = &[
     ("store.password_file", Always),
     ("store.url", Words(&["postgres:", "postgresql:", "mysql:", "redis:", "rediss:"])),
     ("tls.*.acme", Always),
-    ("tls.*.client_auth", Words(&["optional", "required"])),
-    ("tls.*.client_ca", Always),
     ("upstreams.*.http2", Always),
     ("upstreams.*.retry", Always),
 ];

@@ -10,18 +10,16 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio_rustls::TlsAcceptor;
 
 use super::client_addr::speaks_proxy_protocol;
 use super::deadline::{Allowed, Clocked, ConnectionClock, Driven, Graceful, Registered};
 use super::listener::{ListenerState, Open};
 use super::strict::Strict;
+use super::tls::{self, ClientCertificate};
 use super::worker::Worker;
 use super::{proxy_protocol, request};
 use crate::admission::ClientFacts;
 
-/// Longest TLS handshake.
-const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 /// What an HTTP/2 client sends first (RFC 9113 section 3.4).
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// Smallest head buffer hyper takes.
@@ -53,6 +51,8 @@ pub struct ConnectionFacts {
     pub client: Arc<ClientFacts>,
     /// TLS version.
     pub tls: Option<&'static str>,
+    /// The certificate the client showed, verified.
+    pub client_cert: Option<ClientCertificate>,
     /// The connection's clock.
     pub clock: Arc<ConnectionClock>,
     /// Whether requests follow one another, so that the clock tells when one ends.
@@ -92,13 +92,14 @@ pub async fn serve(
         }
     }
     let client = Arc::new(ClientFacts::new(peer, ipv6_prefix));
-    let facts = |tls, sequential| {
+    let facts = |tls, client_cert, sequential| {
         Arc::new(ConnectionFacts {
             worker: Arc::clone(&worker),
             listener: Arc::clone(&listener),
             peer,
             client,
             tls,
+            client_cert,
             clock: Arc::clone(&clock),
             sequential,
             _registered: registered,
@@ -110,28 +111,28 @@ pub async fn serve(
         None => {
             let Some(Ok(is_http2)) = clock.obeyed(stream.begins_with(PREFACE)).await else { return };
             if is_http2 {
-                Box::pin(serve_http2(stream, facts(None, false))).await;
+                Box::pin(serve_http2(stream, facts(None, None, false))).await;
             } else {
-                serve_http1(stream, facts(None, true)).await;
+                serve_http1(stream, facts(None, None, true)).await;
             }
         }
         Some(tls) => {
-            let handshake = TlsAcceptor::from(tls.config()).accept(stream);
-            let Some(shaken) = clock.obeyed(tokio::time::timeout(HANDSHAKE_MAX, handshake)).await else { return };
-            let Ok(Ok(stream)) = shaken else {
-                worker.cell.malformed("tls_handshake");
-                return;
+            clock.shakes_hands();
+            let handshake = tls::shake(tls, limits.handshake_timeout, &listener.handshakes, stream);
+            let Some(shaken) = clock.obeyed(handshake).await else { return };
+            let shaken = match shaken {
+                Ok(shaken) => shaken,
+                Err(cause) => {
+                    worker.cell.malformed(cause);
+                    return;
+                }
             };
             clock.is_ready();
-            let session = stream.get_ref().1;
-            let version = match session.protocol_version() {
-                Some(rustls::ProtocolVersion::TLSv1_2) => "1.2",
-                _ => "1.3",
-            };
-            if session.alpn_protocol() == Some(b"h2") {
-                Box::pin(serve_http2(stream, facts(Some(version), false))).await;
+            let facts = facts(Some(shaken.version), shaken.client, !shaken.is_http2);
+            if shaken.is_http2 {
+                Box::pin(serve_http2(shaken.stream, facts)).await;
             } else {
-                Box::pin(serve_http1(stream, facts(Some(version), true))).await;
+                Box::pin(serve_http1(shaken.stream, facts)).await;
             }
         }
     }

@@ -13,6 +13,7 @@ use hyper::body::Incoming;
 use super::affinity;
 use super::body::{BodyProgress, RequestBody};
 use super::client_addr::is_forwarded_over_tls;
+use super::client_cert;
 use super::forwarded::Forwarding;
 use super::headers::{self, Origin, X_REQUEST_ID};
 use super::normalize;
@@ -152,6 +153,8 @@ fn edit_headers(
         version,
     };
     headers::set_forwarding(headers, &origin);
+    let shown = arrival.connection.client_cert.as_ref().and_then(|c| c.forwarded.as_ref());
+    client_cert::announce(headers, arrival.trusted, shown);
     let id = arrival.id.header();
     identify(headers, admitted, &arrival.view.snapshot.identity);
     headers.insert(arrival.view.snapshot.identity.request_id.clone(), id.clone());

@@ -10,6 +10,7 @@ use http::header::{
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::client_addr::{X_FORWARDED_FOR, X_FORWARDED_PROTO};
+use super::client_cert::{CLIENT_CERT, CLIENT_CERT_CHAIN};
 use super::forwarded::{self, Forwarding};
 use crate::config::CredentialPlace;
 use crate::model::header_rules::Underscores;
@@ -43,7 +44,7 @@ const METHOD_OVERRIDES: [&str; 3] = ["x-http-method-override", "x-http-method", 
 
 /// Fields a client cannot name away by listing them in `Connection`.
 fn is_protected(name: &HeaderName) -> bool {
-    [HOST, CONTENT_LENGTH, VIA, FORWARDED, X_REAL_IP, X_REQUEST_ID].contains(name)
+    [HOST, CONTENT_LENGTH, VIA, FORWARDED, X_REAL_IP, X_REQUEST_ID, CLIENT_CERT, CLIENT_CERT_CHAIN].contains(name)
         || name.as_str().starts_with("x-forwarded-")
 }
 
@@ -53,6 +54,8 @@ pub fn allowed_in_trailers(name: &HeaderName) -> bool {
     let forbidden = [
         "authorization",
         "cache-control",
+        "client-cert",
+        "client-cert-chain",
         "connection",
         "content-encoding",
         "content-length",

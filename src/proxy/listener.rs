@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use socket2::{Domain, Protocol, Socket, Type};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::connection;
@@ -30,6 +31,8 @@ pub struct ListenerState {
     pub settings: Arc<Listener>,
     /// TLS, if it is spoken.
     pub tls: Option<Arc<TlsState>>,
+    /// Permits for TLS handshakes, over all workers.
+    pub handshakes: Arc<Semaphore>,
     /// Connections open now, over all workers.
     pub open: Arc<AtomicI64>,
     /// Address actually bound.

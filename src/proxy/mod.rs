@@ -6,6 +6,7 @@
 pub mod affinity;
 pub mod body;
 pub mod client_addr;
+pub mod client_cert;
 pub mod connection;
 pub mod deadline;
 pub mod forward;

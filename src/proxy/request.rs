@@ -87,6 +87,7 @@ fn open_ticket(arrival: &Arrival, request: &Request<Incoming>) -> Box<Ticket> {
         draw: rand::random(),
         client_ip: arrival.client.ip(),
         tls: arrival.connection.tls,
+        client_cert: arrival.connection.client_cert.as_ref().map(|c| Arc::clone(&c.fingerprint)),
     };
     Ticket::open(opening, request)
 }

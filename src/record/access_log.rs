@@ -115,6 +115,10 @@ impl Line<'_> {
         self.raw(protocol(t.version));
         self.raw("\",\"tls\":");
         self.optional(t.tls.map(str::as_bytes));
+        if let Some(fingerprint) = &t.client_cert {
+            self.raw(",\"client_cert\":");
+            self.text(fingerprint.as_bytes());
+        }
         self.raw(",\"status\":");
         self.number(u64::from(e.status));
         self.raw(",\"outcome\":\"");

@@ -119,6 +119,8 @@ pub struct Ticket {
     pub version: Version,
     /// TLS version.
     pub tls: Option<&'static str>,
+    /// SHA-256 of the certificate the client showed, hexadecimal.
+    pub client_cert: Option<Arc<str>>,
     /// Route and its number.
     pub route: Option<(Name, u16)>,
     /// Whose key, once proven.
@@ -166,6 +168,8 @@ pub struct Opening<'a> {
     pub client_ip: IpAddr,
     /// TLS version.
     pub tls: Option<&'static str>,
+    /// SHA-256 of the certificate the client showed, hexadecimal.
+    pub client_cert: Option<Arc<str>>,
 }
 
 impl Ticket {
@@ -194,6 +198,7 @@ impl Ticket {
             host: request.headers().get(http::header::HOST).cloned(),
             version: request.version(),
             tls: opening.tls,
+            client_cert: opening.client_cert,
             route: None,
             caller: None,
             key_in_query: false,
@@ -345,6 +350,7 @@ mod tests {
             draw: 0,
             client_ip: "203.0.113.9".parse().unwrap(),
             tls: None,
+            client_cert: None,
         };
         Ticket::open(opening, &request)
     }

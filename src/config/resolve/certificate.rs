@@ -9,6 +9,7 @@ use rustls::sign::CertifiedKey;
 use x509_parser::prelude::{FromDer, X509Certificate};
 use zeroize::Zeroizing;
 
+use crate::config::CERTIFICATE_SOON;
 use crate::config::secrets::{read_bounded, reason};
 
 /// Largest file of certificates or keys, in bytes.
@@ -66,17 +67,18 @@ pub(super) fn check_pair(
     }
 }
 
-/// Says so when the first certificate is not valid at this moment.
+/// Says so when the first certificate is not valid at this moment, or ends soon.
 pub(super) fn outside_its_time(chain: &[CertificateDer<'static>]) -> Option<String> {
     let (_, certificate) = X509Certificate::from_der(chain.first()?).ok()?;
     let validity = certificate.validity();
-    if validity.is_valid() {
-        return None;
-    }
     let now = x509_parser::time::ASN1Time::now();
-    Some(if validity.not_after < now {
-        format!("the certificate expired on {}", validity.not_after)
+    if validity.not_after < now {
+        Some(format!("the certificate expired on {}", validity.not_after))
+    } else if validity.not_before > now {
+        Some(format!("the certificate is valid only from {}", validity.not_before))
+    } else if validity.not_after.timestamp() - now.timestamp() < CERTIFICATE_SOON.as_secs() {
+        Some(format!("the certificate expires on {}, in less than two weeks", validity.not_after))
     } else {
-        format!("the certificate is valid only from {}", validity.not_before)
-    })
+        None
+    }
 }

@@ -4,19 +4,21 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use super::{Context, certificate};
+use super::Context;
+use super::tls::TlsTable;
 use crate::config::problem::Code;
 use crate::config::tree::path;
-use crate::config::written::{
-    InsecureRequestsText, ListenerLimitsText, ListenerText, TlsText, TlsVersion, UnderscoresText, Written,
-};
-use crate::config::{Admin, Clients, InsecureRequests, Listener, ListenerLimits, ListenerTls, Ops};
+use crate::config::written::{InsecureRequestsText, ListenerLimitsText, ListenerText, UnderscoresText, Written};
+use crate::config::{Admin, Clients, InsecureRequests, Listener, ListenerLimits, Ops};
 use crate::model::header_rules::Underscores;
 
 /// Smallest and largest head of a request: what the HTTP/1 parser needs, and what fits into memory per connection.
 const HEADER_SIZE: [u64; 2] = [8 << 10, 1 << 20];
 /// Most connections of one listener.
 const CONNECTIONS: [u32; 2] = [1, 1_000_000];
+/// Most TLS handshakes of one listener at once. Each takes about 0.3 ms of CPU and 40 KiB, so that 1,000 are 40 MB and
+/// done in a third of a second.
+const HANDSHAKES: [u32; 2] = [1, 100_000];
 
 impl Context<'_> {
     pub(super) fn listeners(&mut self, written: &Written) -> Vec<Listener> {
@@ -50,20 +52,12 @@ impl Context<'_> {
         &mut self,
         name: &str,
         text: &ListenerText,
-        tls: &BTreeMap<String, ListenerTls>,
+        tls: &BTreeMap<String, TlsTable>,
         any_tls: bool,
         origin: &[&str],
     ) -> Option<Listener> {
         let table = ["listeners", name];
         let named = self.name("listeners", name);
-        let tls_field = ["listeners", name, "tls"];
-        if let Some(wanted) = &text.tls
-            && !self.has(&["tls", wanted])
-        {
-            let defined: Vec<String> = self.in_order("tls");
-            let known = defined.iter().map(String::as_str);
-            self.undefined(Code::TlsUnknown, path(&tls_field), "tls", wanted, known);
-        }
         if text.tls.is_some() && text.insecure_requests.is_some() {
             self.error(
                 Code::Value,
@@ -79,6 +73,7 @@ impl Context<'_> {
             None if any_tls => InsecureRequests::Reject,
             None => InsecureRequests::Allow,
         };
+        let spoken = text.tls.as_ref().and_then(|wanted| self.listener_tls(name, &wanted.0, tls));
         let none = ListenerLimitsText::default();
         let limits = self.listener_limits(name, text.limits.as_ref().unwrap_or(&none));
         let Some(address) = text.address else {
@@ -89,7 +84,7 @@ impl Context<'_> {
         Some(Listener {
             name: named?,
             address: address.0,
-            tls: text.tls.as_ref().and_then(|wanted| tls.get(wanted)).cloned(),
+            tls: spoken,
             insecure_requests,
             underscores: match text.underscores {
                 None | Some(UnderscoresText::Drop) => Underscores::Drop,
@@ -109,61 +104,14 @@ impl Context<'_> {
             max_header_size: usize::try_from(header).unwrap_or(usize::MAX),
             max_body_size: text.max_body_size.map_or(Some(10 << 20), |s| s.0),
             header_timeout: self.positive(&field("header_timeout"), text.header_timeout.map(|d| d.0), seconds(10)),
+            handshake_timeout: self.positive(
+                &field("handshake_timeout"),
+                text.handshake_timeout.map(|d| d.0),
+                seconds(10),
+            ),
+            max_handshakes: self.within(&field("max_handshakes"), text.max_handshakes, HANDSHAKES, 1_000) as usize,
             idle_timeout: self.positive(&field("idle_timeout"), text.idle_timeout.map(|d| d.0), seconds(120)),
             max_connections: self.within(&field("max_connections"), text.max_connections, CONNECTIONS, 20_000) as usize,
-        }
-    }
-
-    /// Every `[tls.NAME]` whose files can be used.
-    fn tls_tables(&mut self, written: &Written) -> BTreeMap<String, ListenerTls> {
-        let mut out = BTreeMap::new();
-        for (name, text) in written.tls.iter().flatten() {
-            if let Some(tls) = self.tls_table(name, text) {
-                out.insert(name.clone(), tls);
-            }
-        }
-        out
-    }
-
-    fn tls_table(&mut self, name: &str, text: &TlsText) -> Option<ListenerTls> {
-        let named = self.name("tls", name);
-        for (field, given) in [("certificate", &text.certificate), ("key_file", &text.key_file)] {
-            if given.is_none() {
-                self.gap(Code::Missing, &["tls", name, field], format!("tls \"{name}\" has no `{field}`"));
-            }
-        }
-        let certificate = text.certificate.as_ref().map(|t| self.watched_file(&["tls", name, "certificate"], t));
-        let key_file = text.key_file.as_ref().map(|t| self.watched_file(&["tls", name, "key_file"], t));
-        self.check_certificate(name, certificate.as_deref(), key_file.as_deref());
-        Some(ListenerTls {
-            name: named?,
-            certificate: certificate?,
-            key_file: key_file?,
-            allow_tls12: text.min_version.unwrap_or(TlsVersion::Tls12) == TlsVersion::Tls12,
-        })
-    }
-
-    fn check_certificate(&mut self, name: &str, certificate: Option<&std::path::Path>, key: Option<&std::path::Path>) {
-        let mut tell = |error: certificate::CertificateError| {
-            let (code, field) = match error {
-                certificate::CertificateError::Certificate { .. } => (Code::Certificate, "certificate"),
-                certificate::CertificateError::Key { .. } => (Code::PrivateKey, "key_file"),
-                certificate::CertificateError::Mismatch => (Code::KeyMismatch, "key_file"),
-            };
-            self.error(code, &["tls", name, field], error.to_string());
-        };
-        let chain = certificate.map(certificate::read_chain).transpose().map_err(&mut tell).ok().flatten();
-        let private = key.map(certificate::read_key).transpose().map_err(&mut tell).ok().flatten();
-        if let (Some(chain), Some(private)) = (&chain, private)
-            && let Err(error) = certificate::check_pair(chain, private)
-        {
-            tell(error);
-        }
-        if let Some(key) = key {
-            crate::config::secrets::warn_if_readable(key, path(&["tls", name, "key_file"]), self.problems);
-        }
-        if let Some(text) = chain.as_deref().and_then(certificate::outside_its_time) {
-            self.warning(Code::CertificateTime, &["tls", name, "certificate"], text);
         }
     }
 

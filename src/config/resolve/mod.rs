@@ -12,6 +12,7 @@ mod policy;
 mod route_rules;
 mod routes;
 mod settings;
+mod tls;
 mod upstreams;
 
 use std::fmt::Display;

@@ -275,10 +275,14 @@ fn certificates_are_looked_at() {
     }
     let config = loaded.config.unwrap();
     let tls = config.listeners[0].tls.as_ref().unwrap();
-    assert_eq!((tls.certificate.clone(), tls.allow_tls12), (place.dir.path().join("c"), true));
+    assert_eq!((tls.certificates[0].certificate.clone(), tls.allow_tls12), (place.dir.path().join("c"), true));
     assert_eq!(config.listeners[1].insecure_requests, InsecureRequests::Reject, "beside one with TLS");
     check(&good, &its_key, &[Code::KeyMismatch]);
     assert!(check(&expired, &its_key, &[Code::CertificateTime]).config.is_some(), "a warning");
+    let day = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date().saturating_add(jiff::Span::new().days(3));
+    let until = (day.year().into(), day.month().unsigned_abs(), day.day().unsigned_abs());
+    let (soon, soon_key) = certificate(&["a.example"], until);
+    assert!(check(&soon, &soon_key, &[Code::CertificateTime]).config.is_some(), "a warning");
     check(&key, &good, &[Code::Certificate, Code::PrivateKey]);
     check("", "", &[Code::Certificate, Code::PrivateKey]);
     check(&good.replace('A', "B"), &key, &[Code::Certificate]);

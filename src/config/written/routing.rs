@@ -30,8 +30,11 @@ use crate::model::limit::LimitText;
 pub(in crate::config) struct ListenerText {
     /// Where to listen: `:8080` for every address of the machine, `127.0.0.1:8080` for one.
     pub address: Option<AddressText>,
-    /// Name of the `[tls.NAME]` table whose certificate is shown; plain HTTP if absent.
-    pub tls: Option<String>,
+    /// Name of the `[tls.NAME]` table whose certificate is shown, or a list of such names; plain HTTP if absent. Of
+    /// several, the client gets the one that holds the host it names: exactly, else by a wildcard, else the first of the
+    /// list, which clients that name no host get too. Their `min_version`, `client_auth`, `client_ca` and
+    /// `forward_client_cert` must be the same.
+    pub tls: Option<OneOrMany<String>>,
     /// What happens to requests when the listener has no TLS: `reject` (403, before any key is looked at), `redirect`
     /// (308 to HTTPS) or `allow`. Where nothing is written, `reject` if another listener has TLS, else `allow`.
     pub insecure_requests: Option<InsecureRequestsText>,
@@ -84,6 +87,13 @@ pub(in crate::config) struct ListenerLimitsText {
     /// Longest wait for the whole head of a request.
     #[schemars(extend("default" = "10s"))]
     pub header_timeout: Option<DurationText>,
+    /// Longest wait for the end of a TLS handshake.
+    #[schemars(extend("default" = "10s"))]
+    pub handshake_timeout: Option<DurationText>,
+    /// Most TLS handshakes that are being answered at once, over all workers. A client whose turn does not come within a
+    /// second is sent away.
+    #[schemars(extend("default" = 1_000))]
+    pub max_handshakes: Option<u32>,
     /// Longest silence on a connection.
     #[schemars(extend("default" = "120s"))]
     pub idle_timeout: Option<DurationText>,
@@ -103,10 +113,18 @@ pub(in crate::config) struct TlsText {
     /// Oldest TLS version taken: `1.2` or `1.3`.
     #[schemars(extend("default" = "1.2"))]
     pub min_version: Option<TlsVersion>,
-    /// Client certificates; only `none` is possible in this version.
+    /// Whether clients show certificates: `none` (they are not asked), `optional` (one that is shown must be good) or
+    /// `required` (without a good one there is no connection). Sessions are not resumed where clients are asked, so that
+    /// a certificate is looked at with every connection.
     #[schemars(extend("default" = "none"))]
-    #[expect(dead_code, reason = "one value is possible, and `unsupported` refuses the others")]
     pub client_auth: Option<ClientAuthText>,
+    /// PEM file of the authorities whose client certificates are good. Read again when it changes; what is connected
+    /// already stays so.
+    pub client_ca: Option<String>,
+    /// Whether the upstream gets the client's certificate in `Client-Cert` (RFC 9440). What clients send under that name
+    /// is removed always, but for trusted proxies.
+    #[schemars(extend("default" = false))]
+    pub forward_client_cert: Option<bool>,
 }
 
 /// A version of TLS.
@@ -121,11 +139,15 @@ pub(in crate::config) enum TlsVersion {
 }
 
 /// Whether clients show certificates.
-#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(in crate::config) enum ClientAuthText {
     /// They are not asked.
     None,
+    /// They may.
+    Optional,
+    /// They must.
+    Required,
 }
 
 /// What is allowed through, and where to. The most specific route wins: an exact host before a wildcard before none,

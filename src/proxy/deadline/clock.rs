@@ -31,6 +31,8 @@ pub struct ConnectionClock {
     ours: AtomicU32,
     /// Whether the first bytes of a head have come.
     in_head: AtomicBool,
+    /// Whether what comes is a handshake, which has a deadline of its own.
+    in_handshake: AtomicBool,
     /// Whether requests stand side by side. What comes then may be no request's, such as a ping, and says nothing.
     is_http2: AtomicBool,
     /// Whether the connection must not look as if it came to a good end.
@@ -58,6 +60,7 @@ impl ConnectionClock {
             open: AtomicU32::new(0),
             ours: AtomicU32::new(0),
             in_head: AtomicBool::new(false),
+            in_handshake: AtomicBool::new(false),
             is_http2: AtomicBool::new(false),
             unfinished: AtomicBool::new(false),
             is_tunnel: AtomicBool::new(false),
@@ -78,8 +81,14 @@ impl ConnectionClock {
         self.is_ready();
     }
 
+    /// Notes that a handshake comes before the first head.
+    pub fn shakes_hands(&self) {
+        self.in_handshake.store(true, Ordering::Relaxed);
+    }
+
     /// Notes that what had to come before the first head has come.
     pub fn is_ready(&self) {
+        self.in_handshake.store(false, Ordering::Relaxed);
         self.in_head.store(false, Ordering::Relaxed);
         self.moved();
     }
@@ -220,6 +229,7 @@ impl ConnectionClock {
         let is_http2 = self.is_http2.load(Ordering::Relaxed);
         let is_idle = self.open.load(Ordering::Relaxed) == 0;
         let allowed = match (is_idle, self.is_in_head()) {
+            (true, true) if self.in_handshake.load(Ordering::Relaxed) => return None,
             (true, true) => self.allowed.head,
             (true, false) if order == DRAIN && !is_http2 => self.allowed.idle.min(FINISH_MAX),
             (true, false) => self.allowed.idle,

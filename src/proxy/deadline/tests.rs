@@ -26,6 +26,20 @@ fn the_head_has_an_absolute_deadline() {
 }
 
 #[test]
+fn a_handshake_has_a_deadline_of_its_own() {
+    let (c, allowed) = connections();
+    let r = c.register(0, allowed);
+    r.clock.shakes_hands();
+    r.clock.bytes_read();
+    sweeps(&c, 20);
+    assert_eq!(order(&r), RUN);
+    r.clock.is_ready();
+    r.clock.bytes_read();
+    sweeps(&c, 5);
+    assert_eq!(order(&r), END, "and after it comes a head");
+}
+
+#[test]
 fn whoever_is_waited_for_decides() {
     let (c, allowed) = connections();
     let (idle, ours, clients) = (c.register(0, allowed), c.register(0, allowed), c.register(0, allowed));

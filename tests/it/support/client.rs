@@ -275,3 +275,14 @@ pub fn python<S: AsRef<str>>(program: &str, args: &[S]) -> super::Run {
     command.arg("-c").arg(program).args(args.iter().map(AsRef::as_ref));
     super::Run::of(&mut command)
 }
+
+/// Runs `openssl s_client` against `to` with these arguments: a handshake and one request, to the end of the answer, so
+/// that what the server says after its handshake has come too.
+pub fn openssl<S: AsRef<str>>(to: SocketAddr, args: &[S]) -> super::Run {
+    // `s_client` reads the request from its standard input, which `Run` leaves closed.
+    const SAY: &str = "printf 'GET /hello HTTP/1.1\\r\\nHost: a\\r\\nConnection: close\\r\\n\\r\\n' | \
+                       exec openssl s_client -ign_eof \"$@\"";
+    let mut command = Command::new("timeout");
+    command.args(["30", "sh", "-c", SAY, "sh", "-connect", &to.to_string()]).args(args.iter().map(AsRef::as_ref));
+    super::Run::of(&mut command)
+}
