@@ -155,6 +155,7 @@ async fn serve(
         engine: Arc::clone(&engine),
         upstreams: Arc::clone(&upstreams),
         recorder: Arc::clone(&recorder),
+        per_address: Arc::default(),
         clock: Arc::clone(&clock),
         log_salt: rand::random(),
     };

@@ -96,4 +96,8 @@ pub struct ListenerLimits {
     pub idle_timeout: Duration,
     /// Connections at once, over all workers.
     pub max_connections: usize,
+    /// Connections of one address at once; `None` for as many as there are.
+    pub max_connections_per_address: Option<usize>,
+    /// Bytes a second with which a body comes; 0 for no bound.
+    pub min_body_rate: u64,
 }

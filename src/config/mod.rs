@@ -97,6 +97,8 @@ pub struct Config {
     pub retention: Retention,
     /// Data-plane threads.
     pub workers: usize,
+    /// Requests in progress at once, over all workers.
+    pub requests_max: usize,
     /// Bytes the table of counters may take.
     pub counter_bytes_max: u64,
     /// Bytes the cache of keys may take.

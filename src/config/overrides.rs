@@ -51,6 +51,7 @@ pub(super) const OVERRIDES: &[&str] = &[
     "retention.deleted_keys",
     "retention.client_ip.truncate_after",
     "resources.workers",
+    "resources.max_requests",
     "resources.counters",
     "resources.key_cache",
 ];

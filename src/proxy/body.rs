@@ -16,6 +16,7 @@ use hyper::body::Incoming;
 use super::deadline::Turn;
 use super::forward::UpstreamAnswer;
 use super::headers::allowed_in_trailers;
+use super::pace::Pace;
 use super::upstream::UpstreamBody;
 use super::upstream::h1::body::CutError;
 use super::upstream::h1::head::AnswerHead;
@@ -33,6 +34,9 @@ pub enum BodyError {
     /// More than is let through.
     #[error("the body is larger than {0} bytes")]
     TooLarge(u64),
+    /// It came too slowly.
+    #[error("the body came too slowly")]
+    TooSlow,
     /// Nothing came for too long.
     #[error("the body stood still for {0:?}")]
     Stalled(Duration),
@@ -45,6 +49,7 @@ pub struct BodyProgress {
     pub bytes: Arc<AtomicU64>,
     awaited: AtomicBool,
     too_large: AtomicBool,
+    too_slow: AtomicBool,
     broken: AtomicBool,
     gone: AtomicBool,
 }
@@ -58,6 +63,11 @@ impl BodyProgress {
     /// Whether the bound was passed.
     pub fn is_too_large(&self) -> bool {
         self.too_large.load(Ordering::Relaxed)
+    }
+
+    /// Whether it came too slowly.
+    pub fn is_too_slow(&self) -> bool {
+        self.too_slow.load(Ordering::Relaxed)
     }
 
     /// Whether the client went away in the middle.
@@ -84,6 +94,8 @@ pub enum RequestBody {
         progress: Arc<BodyProgress>,
         /// Most bytes.
         max: u64,
+        /// How fast it comes.
+        pace: Pace,
     },
 }
 
@@ -92,9 +104,12 @@ impl Body for RequestBody {
     type Error = BodyError;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let RequestBody::Stream { incoming, progress, max } = self.get_mut() else { return Poll::Ready(None) };
+        let RequestBody::Stream { incoming, progress, max, pace } = self.get_mut() else { return Poll::Ready(None) };
         let polled = Pin::new(&mut *incoming).poll_frame(cx);
         progress.awaited.store(polled.is_pending(), Ordering::Relaxed);
+        if polled.is_pending() {
+            pace.awaited();
+        }
         let polled = std::task::ready!(polled);
         Poll::Ready(match polled {
             None => None,
@@ -109,6 +124,9 @@ impl Body for RequestBody {
                 if total > *max {
                     progress.too_large.store(true, Ordering::Relaxed);
                     Some(Err(BodyError::TooLarge(*max)))
+                } else if pace.came(total) && !incoming.is_end_stream() {
+                    progress.too_slow.store(true, Ordering::Relaxed);
+                    Some(Err(BodyError::TooSlow))
                 } else {
                     Some(Ok(without_forbidden_trailers(frame)))
                 }

@@ -1,5 +1,6 @@
 //! One downstream connection: TLS, the version of HTTP, and then its requests.
 
+use std::error::Error as _;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,7 +14,9 @@ use tokio::net::TcpStream;
 
 use super::client_addr::speaks_proxy_protocol;
 use super::deadline::{Allowed, Clocked, ConnectionClock, Driven, Graceful, Registered};
+use super::flood::Counted;
 use super::listener::{ListenerState, Open};
+use super::per_address::Entered;
 use super::strict::Strict;
 use super::tls::{self, ClientCertificate};
 use super::worker::Worker;
@@ -59,6 +62,7 @@ pub struct ConnectionFacts {
     pub sequential: bool,
     _registered: Registered,
     _open: Open,
+    _entered: Option<Entered>,
 }
 
 /// Serves one connection to its end.
@@ -92,6 +96,17 @@ pub async fn serve(
         }
     }
     let client = Arc::new(ClientFacts::new(peer, ipv6_prefix));
+    let entered = match limits.max_connections_per_address {
+        Some(max) if !is_proxy(&worker, peer) => {
+            let entered = worker.shared.per_address.enter(listener.label.number, client.counted(), max);
+            if entered.is_none() {
+                worker.cell.malformed("too_many_connections_of_address");
+                return;
+            }
+            entered
+        }
+        _ => None,
+    };
     let facts = |tls, client_cert, sequential| {
         Arc::new(ConnectionFacts {
             worker: Arc::clone(&worker),
@@ -104,6 +119,7 @@ pub async fn serve(
             sequential,
             _registered: registered,
             _open: open,
+            _entered: entered,
         })
     };
     let mut stream = Clocked::new(stream, Arc::clone(&clock));
@@ -136,6 +152,11 @@ pub async fn serve(
             }
         }
     }
+}
+
+/// Whether many clients may come from `peer`.
+fn is_proxy(worker: &Worker, peer: IpAddr) -> bool {
+    worker.view().snapshot.config.clients.trusted_proxies.contains(peer)
 }
 
 /// Serves HTTP/1. A connection that waits for its next request for a while keeps nothing but its socket.
@@ -181,7 +202,7 @@ async fn serve_http2<S>(io: S, facts: Arc<ConnectionFacts>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let clock = Arc::clone(&facts.clock);
+    let (clock, worker) = (Arc::clone(&facts.clock), Arc::clone(&facts.worker));
     clock.speaks_http2();
     let list_max = u32::try_from(facts.listener.settings.limits.max_header_size).unwrap_or(u32::MAX);
     let service = service_fn(move |request| request::handle(Arc::clone(&facts), request));
@@ -195,8 +216,26 @@ where
         .max_pending_accept_reset_streams(RESETS_MAX)
         .max_local_error_reset_streams(RESETS_MAX)
         .keep_alive_interval(PING_EVERY)
-        .serve_connection(TokioIo::new(io), service);
-    Driven::new(Http2(connection), clock).await;
+        .enable_connect_protocol()
+        .serve_connection(TokioIo::new(Counted::new(io, Arc::clone(&clock))), service);
+    let ended = Driven::new(Http2(connection), Arc::clone(&clock)).await;
+    let cause = clock.malformed().or_else(|| match ended {
+        Some(Err(error)) => http2_fault(&error),
+        _ => None,
+    });
+    if let Some(cause) = cause {
+        worker.cell.malformed(cause);
+    }
+}
+
+/// What a client did wrong when h2 ended its connection for it.
+fn http2_fault(error: &hyper::Error) -> Option<&'static str> {
+    let fault = error.source()?.downcast_ref::<h2::Error>()?;
+    match fault.reason() {
+        _ if !fault.is_library() => None,
+        Some(h2::Reason::ENHANCE_YOUR_CALM) => Some("http2_flood"),
+        _ => Some("http2"),
+    }
 }
 
 struct Http1<F>(F);

@@ -15,8 +15,10 @@ use super::body::{BodyProgress, RequestBody};
 use super::client_addr::is_forwarded_over_tls;
 use super::client_cert;
 use super::forwarded::Forwarding;
+use super::grpc;
 use super::headers::{self, Origin, X_REQUEST_ID};
 use super::normalize;
+use super::pace::Pace;
 use super::rejection::Refused;
 use super::request::Arrival;
 use super::rules;
@@ -85,8 +87,12 @@ pub async fn forward(
     let rules = &active.route.rules;
     let of_listener = arrival.connection.listener.settings.limits.max_body_size;
     let max = rules.max_body_size.map_or(of_listener, BodySize::bound).unwrap_or(u64::MAX);
+    // A gRPC stream may be silent for as long as its two sides like.
+    let is_call = grpc::content_type(&head.headers).is_some();
+    let rate_min = if is_call { 0 } else { arrival.connection.listener.settings.limits.min_body_rate };
+    let pace = Pace::new(Arc::clone(&arrival.connection.clock), rate_min);
     let body = match &progress {
-        Some(progress) => RequestBody::Stream { incoming: body, progress: Arc::clone(progress), max },
+        Some(progress) => RequestBody::Stream { incoming: body, progress: Arc::clone(progress), max, pace },
         None => RequestBody::Empty,
     };
     let request = Request::from_parts(head, body);
@@ -303,6 +309,7 @@ fn blame(fault: &Fault, progress: Option<&BodyProgress>) -> Refused {
     let of_request = matches!(fault, Fault::Request(_));
     match progress.filter(|_| of_request) {
         Some(p) if p.is_too_large() => Refused::BodyTooLarge,
+        Some(p) if p.is_too_slow() => Refused::ClientTooSlow,
         Some(p) if p.is_gone() => Refused::ClientGone,
         Some(p) if p.is_broken() => Refused::ClientBrokeOff,
         _ => Refused::UpstreamInvalid,

@@ -32,6 +32,21 @@ impl From<PathFault> for Malformed {
     }
 }
 
+/// Most fields of one head.
+const FIELDS_MAX: usize = 100;
+
+/// Refuses heads with too many fields. Those with too many bytes are refused before they are read whole.
+///
+/// # Errors
+/// When there are too many.
+pub fn size(headers: &HeaderMap) -> Result<(), Malformed> {
+    if headers.len() > FIELDS_MAX {
+        let detail = "The head has more than the 100 fields that are taken here.";
+        return Err(Malformed { reason: Reason::HeadersTooLarge, cause: "too_many_fields", detail });
+    }
+    Ok(())
+}
+
 fn malformed(cause: &'static str, detail: &'static str) -> Malformed {
     Malformed { reason: Reason::MalformedRequest, cause, detail }
 }

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::body::ResponseBody;
 use super::deadline::Turn;
+use super::grpc;
 use super::normalize::Malformed;
 use super::request::Arrival;
 use super::response::{self, PROXY_STATUS, Told};
@@ -89,6 +90,7 @@ pub fn refuse(
     let mut problem = problem(refused);
     let config = &arrival.view.snapshot.config;
     let (content_type, body) = match (&redirect, told.style()) {
+        (None, _) if let Some(grpc) = told.grpc => (grpc, tell_grpc(&mut problem)),
         (Some(_), _) => ("text/plain; charset=utf-8", Vec::new()),
         (None, ErrorStyle::Problem) => ("application/problem+json", problem_json(&problem, &config.errors, arrival)),
         (None, ErrorStyle::Argus) => ("application/json", argus_json(&problem)),
@@ -122,6 +124,15 @@ pub fn refuse(
     }
     response::close_if_draining(headers, arrival);
     response
+}
+
+/// Makes a refusal one that gRPC clients understand. It has no body.
+fn tell_grpc(problem: &mut Problem) -> Vec<u8> {
+    let status = grpc::status(problem.reason, problem.status);
+    problem.headers.insert(grpc::GRPC_STATUS, u16::from(status).into());
+    problem.headers.insert(grpc::GRPC_MESSAGE, grpc::message(problem.reason, &problem.detail));
+    problem.status = StatusCode::OK;
+    Vec::new()
 }
 
 /// Where a plain request is sent on a listener that redirects.

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use http::header::ORIGIN;
 use http::{HeaderMap, Request, Response, Uri};
@@ -19,7 +20,7 @@ use super::rejection::{self, Refused};
 use super::response::{self, Told};
 use super::rules;
 use super::worker::View;
-use super::{normalize, upgrade};
+use super::{grpc, normalize, upgrade};
 use crate::admission::{ClientFacts, Head, settle};
 use crate::model::clock::Now;
 use crate::model::header_rules::Underscores;
@@ -49,11 +50,13 @@ pub async fn handle(
     connection: Arc<ConnectionFacts>,
     request: Request<Incoming>,
 ) -> Result<Response<ResponseBody>, Infallible> {
+    let mut request = request;
+    upgrade::take_extended_connect(&mut request);
     let turn = Turn::begin(&connection.clock);
     let arrival = arrive(connection, &request);
     let mut ticket = open_ticket(&arrival, &request);
-    let mut told = Told::default();
-    Ok(match exchange(&arrival, request, &mut ticket, &mut told).await {
+    let mut told = Told { grpc: grpc::content_type(request.headers()), ..Told::default() };
+    Ok(match in_time(&arrival, request, &mut ticket, &mut told).await {
         Ok(Answer::Response(answer)) => response::pass_on(&arrival, answer, &told, (ticket, turn)),
         Ok(Answer::LastHop) => rules::hops::answer(&arrival, &told, (ticket, turn)),
         Ok(Answer::Preflight) => rules::cors::answer(&arrival, &told, (ticket, turn)),
@@ -92,6 +95,22 @@ fn open_ticket(arrival: &Arrival, request: &Request<Incoming>) -> Box<Ticket> {
     Ticket::open(opening, request)
 }
 
+/// A gRPC caller says how long it waits; nobody else's time is measured here.
+async fn in_time(
+    arrival: &Arrival,
+    request: Request<Incoming>,
+    ticket: &mut Ticket,
+    told: &mut Told,
+) -> Result<Answer, Refused> {
+    match told.grpc.and_then(|_| grpc::timeout(request.headers())) {
+        None => exchange(arrival, request, ticket, told).await,
+        Some(limit) => {
+            let exchange = Box::pin(exchange(arrival, request, ticket, told));
+            tokio::time::timeout(limit, exchange).await.unwrap_or(Err(Refused::UpstreamTimeout))
+        }
+    }
+}
+
 /// One meaning, one decision, one upstream: the request as a paragraph.
 async fn exchange(
     arrival: &Arrival,
@@ -100,9 +119,14 @@ async fn exchange(
     told: &mut Told,
 ) -> Result<Answer, Refused> {
     let config = &arrival.view.snapshot.config;
+    let worker = &arrival.connection.worker;
+    if worker.cell.active.load(Ordering::Relaxed) > arrival.view.requests_max {
+        return Err(Refused::Overloaded);
+    }
+    let settings = &arrival.connection.listener.settings;
+    normalize::size(request.headers())?;
     normalize::check(&request)?;
     let mut host = normalize::host(&request)?;
-    let settings = &arrival.connection.listener.settings;
     if settings.underscores == Underscores::Reject {
         normalize::underscores(request.headers())?;
     }

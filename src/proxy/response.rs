@@ -35,6 +35,8 @@ pub struct Told {
     pub route: Option<Arc<ActiveRoute>>,
     /// The page that calls, as its browser names it, where the route has rules for such.
     pub origin: Option<HeaderValue>,
+    /// The content type of refusals, if the request is a gRPC call.
+    pub grpc: Option<&'static str>,
     /// What became of limits.
     pub limits: LimitReport,
     /// In which fields limits are told.
@@ -57,6 +59,7 @@ impl Default for Told {
         Told {
             route: None,
             origin: None,
+            grpc: None,
             limits: LimitReport::empty(),
             families: RateLimitHeaders { ietf: false, legacy: false },
             expires: None,

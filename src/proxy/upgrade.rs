@@ -1,4 +1,6 @@
-//! Upgrades: WebSocket over HTTP/1.1 (RFC 6455), decided like any request and then spliced both ways.
+//! Upgrades: WebSocket over HTTP/1.1 (RFC 6455) and HTTP/2 (RFC 8441), decided like any request and then spliced both
+//! ways. Over HTTP/2 it is asked for by an extended CONNECT, which is turned into the GET that it is over HTTP/1.1: what
+//! is decided, logged and sent on is the same.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -7,10 +9,13 @@ use std::task::{Context, Poll, ready};
 
 use base64::Engine as _;
 use bytes::Bytes;
-use http::header::{CONNECTION, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE};
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE,
+};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body::Body;
 use hyper::body::Incoming;
+use hyper::ext::Protocol;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -30,14 +35,36 @@ use crate::record::{Outcome, Ticket};
 #[derive(Debug)]
 pub struct Wish {
     client: OnUpgrade,
+    is_extended: bool,
 }
+
+/// Marks a request that came as an extended CONNECT.
+#[derive(Debug, Clone, Copy)]
+struct ExtendedConnect;
 
 /// A wish the upstream has agreed to.
 #[derive(Debug)]
 pub struct Switch {
     client: OnUpgrade,
+    is_extended: bool,
     upstream: UpstreamTunnel,
     headers: HeaderMap,
+}
+
+/// Makes a GET of an extended CONNECT for WebSocket (RFC 8441 section 5). Any other CONNECT stays what it is.
+pub fn take_extended_connect(request: &mut Request<Incoming>) {
+    let is_extended = *request.method() == Method::CONNECT
+        && request.extensions().get::<Protocol>().is_some_and(|p| p.as_str().eq_ignore_ascii_case("websocket"));
+    if !is_extended {
+        return;
+    }
+    *request.method_mut() = Method::GET;
+    request.extensions_mut().insert(ExtendedConnect);
+    // Over HTTP/2 there is none, and over HTTP/1.1 it only shows that the server speaks WebSocket.
+    let key = base64::engine::general_purpose::STANDARD.encode(rand::random::<[u8; 16]>());
+    if let Ok(key) = HeaderValue::try_from(key) {
+        request.headers_mut().insert(SEC_WEBSOCKET_KEY, key);
+    }
 }
 
 /// Whether the request asks for WebSocket. Other upgrades are not passed on: the request is served as it is.
@@ -46,8 +73,9 @@ pub struct Switch {
 /// When it asks in a way that RFC 6455 section 4.2.1 does not allow, or has a body.
 pub fn wanted(request: &mut Request<Incoming>) -> Result<Option<Wish>, Refused> {
     let headers = request.headers();
-    let asks = has_token(headers, &CONNECTION, "upgrade") && has_token(headers, &UPGRADE, "websocket");
-    if !asks || request.version() != Version::HTTP_11 {
+    let is_extended = request.extensions().get::<ExtendedConnect>().is_some();
+    let asks = || has_token(headers, &CONNECTION, "upgrade") && has_token(headers, &UPGRADE, "websocket");
+    if !is_extended && (request.version() != Version::HTTP_11 || !asks()) {
         return Ok(None);
     }
     if *request.method() != Method::GET || !request.body().is_end_stream() {
@@ -63,7 +91,7 @@ pub fn wanted(request: &mut Request<Incoming>) -> Result<Option<Wish>, Refused> 
         let detail = "Sec-WebSocket-Key is not 16 bytes in base64.";
         return Err(Refused::Upgrade(StatusCode::BAD_REQUEST, detail));
     }
-    Ok(Some(Wish { client: hyper::upgrade::on(request) }))
+    Ok(Some(Wish { client: hyper::upgrade::on(request), is_extended }))
 }
 
 fn has_token(headers: &HeaderMap, name: &http::HeaderName, token: &str) -> bool {
@@ -87,7 +115,7 @@ impl Wish {
 
     /// The upstream has agreed with `headers`, and speaks through `upstream`.
     pub fn agreed(self, headers: HeaderMap, upstream: UpstreamTunnel) -> Switch {
-        Switch { client: self.client, upstream, headers }
+        Switch { client: self.client, is_extended: self.is_extended, upstream, headers }
     }
 }
 
@@ -98,16 +126,23 @@ pub fn switch(
     told: &Told,
     (mut ticket, turn): (Box<Ticket>, Turn),
 ) -> Response<ResponseBody> {
-    let Switch { client, upstream, mut headers } = switch;
+    let Switch { client, is_extended, upstream, mut headers } = switch;
     headers::remove_hop_by_hop(&mut headers);
-    announce(&mut headers);
+    let status = if is_extended {
+        headers.remove(SEC_WEBSOCKET_ACCEPT);
+        headers.remove(CONTENT_LENGTH);
+        StatusCode::OK
+    } else {
+        announce(&mut headers);
+        arrival.connection.clock.becomes_tunnel();
+        StatusCode::SWITCHING_PROTOCOLS
+    };
     response::tell(&mut headers, arrival, told);
-    ticket.status = StatusCode::SWITCHING_PROTOCOLS.as_u16();
+    ticket.status = status.as_u16();
     ticket.outcome = Outcome::Answering;
-    arrival.connection.clock.becomes_tunnel();
     tokio::spawn(splice(Arc::clone(&arrival.connection), client, upstream, (ticket, turn)));
     let mut response = Response::new(ResponseBody::bare(Bytes::new()));
-    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    *response.status_mut() = status;
     *response.headers_mut() = headers;
     response
 }
@@ -123,16 +158,35 @@ async fn splice(
     let Ok(client) = client.await else { return };
     let (received, sent) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
     ticket.bytes_in = Some(Arc::clone(&received));
-    let clock = Arc::clone(&connection.clock);
+    let (clock, shares) = (Arc::clone(&connection.clock), !connection.sequential);
     let copying = Box::pin(async move {
         let (inner, frames) = (TokioIo::new(client), FrameWalk::default());
-        let mut client = Client { inner, received, sent, ticket, clock, frames, goodbye: 0 };
+        let mut client = Client { inner, received, sent, ticket, clock, shares, frames, goodbye: 0 };
         if tokio::io::copy_bidirectional(&mut client, &mut upstream).await.is_ok() {
             client.ticket.outcome = Outcome::Answered;
         }
     });
-    Driven::new(Tunnel(copying), Arc::clone(&connection.clock)).await;
+    if shares {
+        shared(copying, &connection.clock).await;
+    } else {
+        Driven::new(Tunnel(copying), Arc::clone(&connection.clock)).await;
+    }
     drop(turn);
+}
+
+/// Drives a tunnel that is one stream of many. Its connection follows orders by itself, and ends the tunnel when it ends;
+/// here they only make the tunnel look whether it is time to say goodbye.
+async fn shared(copying: impl Future<Output = ()> + Unpin, clock: &ConnectionClock) {
+    let mut copying = copying;
+    loop {
+        let mut order = std::pin::pin!(clock.orders().notified());
+        order.as_mut().enable();
+        tokio::select! {
+            biased;
+            () = &mut copying => return,
+            () = order => {}
+        }
+    }
 }
 
 struct Tunnel<F>(F);
@@ -158,6 +212,8 @@ struct Client {
     sent: Arc<AtomicU64>,
     ticket: Box<Ticket>,
     clock: Arc<ConnectionClock>,
+    /// Whether others share the connection, whose bytes then do not tell that this moves.
+    shares: bool,
     /// What was sent, frame by frame.
     frames: FrameWalk,
     /// Bytes of the goodbye that were sent.
@@ -167,6 +223,12 @@ struct Client {
 impl Client {
     fn has_begun_goodbye(&self) -> bool {
         self.goodbye > 0
+    }
+
+    fn moved(&self, bytes: usize) {
+        if self.shares && bytes > 0 {
+            self.clock.tunnel_moves();
+        }
     }
 
     fn poll_goodbye(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
@@ -194,7 +256,9 @@ impl AsyncRead for Client {
         }
         let before = buf.filled().len();
         let polled = Pin::new(&mut self.inner).poll_read(cx, buf);
-        self.received.fetch_add((buf.filled().len() - before) as u64, Ordering::Relaxed);
+        let n = buf.filled().len() - before;
+        self.received.fetch_add(n as u64, Ordering::Relaxed);
+        self.moved(n);
         polled
     }
 }
@@ -209,6 +273,7 @@ impl AsyncWrite for Client {
         if let Poll::Ready(Ok(n)) = polled {
             self.sent.fetch_add(n as u64, Ordering::Relaxed);
             self.frames.pass(&buf[..n]);
+            self.moved(n);
         }
         polled
     }

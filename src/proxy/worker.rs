@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::deadline::{Connections, SWEEP_EVERY};
 use super::listener::{self, Served};
+use super::per_address::PerAddress;
 use super::upstream::{Group, Prepared};
 use crate::admission::Engine;
 use crate::config::CredentialPlace;
@@ -50,6 +51,8 @@ pub struct Shared {
     pub upstreams: Arc<ArcSwap<Vec<Arc<Prepared>>>>,
     /// Remembers.
     pub recorder: Arc<Recorder>,
+    /// Counts connections by address.
+    pub per_address: Arc<PerAddress>,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
     /// Salt of hashed addresses in the log.
@@ -63,6 +66,8 @@ pub struct View {
     pub snapshot: Arc<Snapshot>,
     /// How log lines are written.
     pub style: Arc<LogStyle>,
+    /// Requests this worker may have in progress: its share of what the process may.
+    pub requests_max: i64,
     groups: Vec<Arc<Group>>,
     /// Per route, by its index: its number in records and the place of its upstream in `groups`.
     routes: Vec<(u16, usize)>,
@@ -211,5 +216,7 @@ fn build_view(shared: &Shared, snapshot: Arc<Snapshot>, before: &[Arc<Group>]) -
     };
     let secrets = snapshot.config.api_key.from.iter().filter_map(secret).collect();
     let style = Arc::new(LogStyle::new(snapshot.config.log.access.clone(), shared.log_salt, secrets));
-    View { style, groups, routes, snapshot }
+    let share = snapshot.config.requests_max.div_ceil(shared.recorder.cells.len().max(1));
+    let requests_max = i64::try_from(share).unwrap_or(i64::MAX);
+    View { style, requests_max, groups, routes, snapshot }
 }

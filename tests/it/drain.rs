@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::support::client::Request;
+use super::support::frames::{ACK, DATA, End, Frames, GOAWAY, HEADERS, PING};
 use super::support::{BadOrigin, Gateway, KEYED, OPEN, Origin, until};
 
 fn ops(drain: &str) -> String {
@@ -112,4 +113,33 @@ fn websockets_are_told_to_go() {
     assert_eq!(u16::from_be_bytes([last[2], last[3]]), 1001);
     assert_eq!(gateway.wait().code, Some(0));
     assert!(started.elapsed() < Duration::from_secs(10));
+}
+
+#[test]
+fn http_2_is_told_twice() {
+    let origin = Origin::start();
+    let mut gateway = Gateway::start(&origin, &ops("{ delay = \"0s\", grace = \"10s\" }"));
+    let mut frames = Frames::open(gateway.at.traffic);
+    frames.get(1, "/hold");
+    origin.wait_for(1);
+    gateway.signal("TERM");
+    // First that there will be an end, then, a round trip later, after which stream.
+    let first = frames.next_of(GOAWAY).expect("a first GOAWAY");
+    assert_eq!((first.last_stream(), first.code()), (0x7fff_ffff, 0));
+    let ping = frames.next_of(PING).expect("a PING");
+    frames.get(3, "/hello");
+    frames.frame(PING, ACK, 0, &ping.payload);
+    let mut answered = false;
+    let second = loop {
+        let frame = frames.next().expect("a second GOAWAY");
+        answered |= frame.kind == HEADERS && frame.stream == 3;
+        if frame.kind == GOAWAY {
+            break frame;
+        }
+    };
+    assert_eq!((second.last_stream(), second.code()), (3, 0));
+    origin.release();
+    assert!(answered || frames.end_of(3) == End::Answer, "what was on its way is answered");
+    assert_eq!(frames.next_of(DATA).map(|f| f.payload), Some(b"hello\n".to_vec()));
+    assert_eq!(gateway.wait().code, Some(0));
 }

@@ -114,3 +114,75 @@ fn an_upgrade_nobody_asked_for_is_an_error() {
     let gateway = Gateway::start(&origin, &OPEN.replace("{origin}", &eager.url()));
     assert_eq!(gateway.get("/a").send().status, 502);
 }
+
+/// Speaks WebSocket on one stream of an HTTP/2 connection (RFC 8441): what came back for `sent`, and then what comes
+/// until the stream ends, which `finish` brings about.
+fn over_http2(
+    gateway: &Gateway,
+    key: &str,
+    sent: &[u8],
+    finish: impl FnOnce(),
+) -> (http::StatusCode, Vec<u8>, Vec<u8>) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let exchange = async {
+        let stream = tokio::net::TcpStream::connect(gateway.at.traffic).await.unwrap();
+        let (mut sender, connection) = h2::client::handshake(stream).await.unwrap();
+        tokio::spawn(connection);
+        while !sender.is_extended_connect_protocol_enabled() {
+            tokio::task::yield_now().await;
+        }
+        let request = http::Request::connect(format!("http://{}/ws?room=1", gateway.at.traffic))
+            .extension(h2::ext::Protocol::from_static("websocket"))
+            .header("sec-websocket-version", "13")
+            .header("x-api-key", key)
+            .body(())
+            .unwrap();
+        let (response, mut sending) = sender.send_request(request, false).unwrap();
+        let (head, mut body) = response.await.unwrap().into_parts();
+        let _ = sending.send_data(bytes::Bytes::copy_from_slice(sent), false);
+        let (mut back, mut rest) = (Vec::new(), Vec::new());
+        while head.status == 200 && back.len() + 4 < sent.len() {
+            back.extend_from_slice(&body.data().await.expect("an echo").unwrap());
+        }
+        finish();
+        while let Some(Ok(data)) = body.data().await {
+            rest.extend_from_slice(&data);
+        }
+        (head.status, back, rest)
+    };
+    runtime.block_on(async { tokio::time::timeout(super::support::wait::LIMIT, exchange).await }).expect("in time")
+}
+
+/// A masked text, and how it comes back.
+fn text_frame(text: &str) -> (Vec<u8>, Vec<u8>) {
+    let len = u8::try_from(text.len()).unwrap();
+    // A mask of zeros leaves the payload as it is.
+    ([&[0x81, 0x80 | len, 0, 0, 0, 0], text.as_bytes()].concat(), [&[0x81, len], text.as_bytes()].concat())
+}
+
+#[test]
+fn messages_pass_over_http_2() {
+    let origin = Origin::start();
+    let mut gateway = Gateway::start(&origin, KEYED);
+    let key = gateway.key(&["a"]);
+    let (sent, expected) = text_frame("hello over http/2");
+    let pid = gateway.pid().to_string();
+    let stop = || assert!(std::process::Command::new("kill").args(["-s", "TERM", &pid]).status().unwrap().success());
+    let (status, back, rest) = over_http2(&gateway, &key, &sent, stop);
+    assert_eq!((status.as_u16(), back), (200, expected));
+    // Then the gateway goes away, and says so.
+    assert_eq!(rest, [0x88, 0x02, 0x03, 0xe9]);
+    assert_eq!(gateway.wait().code, Some(0));
+    let seen = origin.last();
+    assert_eq!((seen.method.as_str(), seen.target.as_str()), ("GET", "/ws?room=1"));
+    assert_eq!((seen.header("upgrade"), seen.header("sec-websocket-version")), ("websocket", "13"));
+    assert!(!seen.headers.has("x-api-key") && !seen.headers.has(":protocol"));
+}
+
+#[test]
+fn it_needs_a_key_over_http_2_too() {
+    let origin = Origin::start();
+    let gateway = Gateway::start(&origin, KEYED);
+    let (status, ..) = over_http2(&gateway, "wrong", &[], || {});
+    assert_eq!((status.as_u16(), origin.count()), (401, 0));
+}

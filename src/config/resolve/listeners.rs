@@ -14,6 +14,8 @@ use crate::model::header_rules::Underscores;
 
 /// Smallest and largest head of a request: what the HTTP/1 parser needs, and what fits into memory per connection.
 const HEADER_SIZE: [u64; 2] = [8 << 10, 1 << 20];
+/// Slowest and fastest body that may be asked for, in bytes a second.
+const BODY_RATE: [u64; 2] = [0, 1 << 30];
 /// Most connections of one listener.
 const CONNECTIONS: [u32; 2] = [1, 1_000_000];
 /// Most TLS handshakes of one listener at once. Each takes about 0.3 ms of CPU and 40 KiB, so that 1,000 are 40 MB and
@@ -111,7 +113,11 @@ impl Context<'_> {
             ),
             max_handshakes: self.within(&field("max_handshakes"), text.max_handshakes, HANDSHAKES, 1_000) as usize,
             idle_timeout: self.positive(&field("idle_timeout"), text.idle_timeout.map(|d| d.0), seconds(120)),
+            min_body_rate: self.size(&field("min_body_rate"), text.min_body_rate.map(|s| s.0), BODY_RATE, 240),
             max_connections: self.within(&field("max_connections"), text.max_connections, CONNECTIONS, 20_000) as usize,
+            max_connections_per_address: text.max_connections_per_address.map(|max| {
+                self.within(&field("max_connections_per_address"), Some(max), CONNECTIONS, CONNECTIONS[1]) as usize
+            }),
         }
     }
 

@@ -80,7 +80,7 @@ impl Context<'_> {
         let ops = self.ops(written);
         self.addresses(&listeners, &admin, &ops);
         self.plain_http(&listeners, &clients);
-        let (workers, counter_bytes_max, key_cache_bytes_max) = self.resources(written);
+        let (workers, requests_max, counter_bytes_max, key_cache_bytes_max) = self.resources(written);
         Some(Config {
             files: Vec::new(),
             clients,
@@ -100,6 +100,7 @@ impl Context<'_> {
             identity_prefix,
             retention: self.retention(written),
             workers,
+            requests_max,
             counter_bytes_max,
             key_cache_bytes_max,
             listeners,

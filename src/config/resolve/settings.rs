@@ -23,6 +23,8 @@ const SOCKET_PATH_MAX: usize = 107;
 const ADMIN_KEY_BYTES_MIN: usize = 16;
 /// Most worker threads.
 const WORKERS: [u32; 2] = [1, 1_024];
+/// Fewest and most requests in progress.
+const REQUESTS: [u32; 2] = [1, 10_000_000];
 /// Memory of a table, in bytes.
 const MEMORY: [u64; 2] = [1 << 20, 1 << 40];
 /// Beginnings of headers that are in common use.
@@ -225,14 +227,15 @@ impl Context<'_> {
     }
 
     /// Workers, bytes of counters, bytes of cached keys.
-    pub(super) fn resources(&mut self, written: &Written) -> (usize, u64, u64) {
+    pub(super) fn resources(&mut self, written: &Written) -> (usize, usize, u64, u64) {
         let none = Default::default();
         let text = written.resources.as_ref().unwrap_or(&none);
         let cores = std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(WORKERS[1]));
         let workers = self.within(&["resources", "workers"], text.workers, WORKERS, cores.min(WORKERS[1]));
         let counters = self.size(&["resources", "counters"], text.counters.map(|s| s.0), MEMORY, 64 << 20);
         let key_cache = self.size(&["resources", "key_cache"], text.key_cache.map(|s| s.0), MEMORY, 64 << 20);
-        (workers as usize, counters, key_cache)
+        let requests = self.within(&["resources", "max_requests"], text.max_requests, REQUESTS, 20_000);
+        (workers as usize, requests as usize, counters, key_cache)
     }
 }
 

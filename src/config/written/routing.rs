@@ -97,9 +97,16 @@ pub(in crate::config) struct ListenerLimitsText {
     /// Longest silence on a connection.
     #[schemars(extend("default" = "120s"))]
     pub idle_timeout: Option<DurationText>,
+    /// Bytes a second with which the body of a request has to come once it was waited for five seconds, or `"0B"` for
+    /// as slowly as may be. gRPC calls may be as slow as they like.
+    #[schemars(extend("default" = "240B"))]
+    pub min_body_rate: Option<SizeText>,
     /// Most connections at once.
     #[schemars(extend("default" = 20_000))]
     pub max_connections: Option<u32>,
+    /// Most connections of one client address at once; as many as `max_connections` if absent. Trusted proxies are
+    /// not counted.
+    pub max_connections_per_address: Option<u32>,
 }
 
 /// A certificate with its key. Both files are read again when they change.

@@ -245,6 +245,10 @@ pub(in crate::config) struct ClientIpText {
 pub(in crate::config) struct ResourcesText {
     /// Threads that carry traffic; as many as there are cores if absent.
     pub workers: Option<u32>,
+    /// Most requests in progress at once. Each worker has its share; what comes beyond it is refused with 503 before
+    /// anything is decided about it, so that those in progress are not held up.
+    #[schemars(extend("default" = 20_000))]
+    pub max_requests: Option<u32>,
     /// Memory for the counters of limits. When it is full, new counters are refused.
     #[schemars(extend("default" = "64MiB"))]
     pub counters: Option<SizeText>,

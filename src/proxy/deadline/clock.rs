@@ -7,6 +7,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 
 use super::{Allowed, DRAIN, END, RUN, SWEEP_EVERY};
 
@@ -51,6 +52,8 @@ pub struct ConnectionClock {
     sweeps: Arc<AtomicU32>,
     allowed: Allowed,
     waker: Mutex<Option<Waker>>,
+    /// Told of orders too, where anybody waits for them besides the connection itself.
+    orders: OnceLock<Box<Notify>>,
 }
 
 impl ConnectionClock {
@@ -72,6 +75,7 @@ impl ConnectionClock {
             sweeps,
             allowed,
             waker: Mutex::new(None),
+            orders: OnceLock::new(),
         }
     }
 
@@ -147,6 +151,21 @@ impl ConnectionClock {
     /// Why a request was refused for what it looks like.
     pub fn malformed(&self) -> Option<&'static str> {
         self.malformed.get().copied()
+    }
+
+    /// Notes that a tunnel on an HTTP/2 connection moves.
+    pub fn tunnel_moves(&self) {
+        self.moved();
+    }
+
+    /// Tells whoever shares the connection with others when an order comes.
+    pub fn orders(&self) -> &Notify {
+        self.orders.get_or_init(Box::default)
+    }
+
+    /// The number of this sweep: time, as far as it is told here.
+    pub fn sweep(&self) -> u32 {
+        self.sweeps.load(Ordering::Relaxed)
     }
 
     /// Whether a request is not over.
@@ -254,6 +273,9 @@ impl ConnectionClock {
             }
             if let Some(waker) = self.waker.lock().as_ref() {
                 waker.wake_by_ref();
+            }
+            if let Some(orders) = self.orders.get() {
+                orders.notify_waiters();
             }
         }
     }

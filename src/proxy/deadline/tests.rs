@@ -97,7 +97,7 @@ fn what_waits_between_two_requests_is_sent_to_rest() {
     let c = Arc::<Connections>::default();
     let allowed = Allowed { head: Duration::from_secs(9), idle: Duration::from_secs(60) };
     let [quiet, busy, in_head, unread, multiplexed] = std::array::from_fn(|n| c.register(n as u16, allowed));
-    [&quiet, &busy, &in_head, &multiplexed].map(|r| r.clock.set_quiet(true));
+    [&quiet, &busy, &in_head, &multiplexed].iter().for_each(|r| r.clock.set_quiet(true));
     let _turn = Turn::begin(&busy.clock);
     multiplexed.clock.speaks_http2();
     sweeps(&c, 8);

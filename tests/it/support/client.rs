@@ -106,6 +106,15 @@ impl Connection {
         Connection { reader: Reader::new(stream) }
     }
 
+    /// Connects, unless nobody listens.
+    pub fn try_open(to: SocketAddr) -> Option<Self> {
+        let stream = TcpStream::connect_timeout(&to, LIMIT).ok()?;
+        stream.set_read_timeout(Some(LIMIT)).unwrap();
+        stream.set_write_timeout(Some(LIMIT)).unwrap();
+        stream.set_nodelay(true).unwrap();
+        Some(Connection { reader: Reader::new(stream) })
+    }
+
     /// Sends bytes. That the other side has closed shows when reading.
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
         let _ = self.reader.source().write_all(bytes.as_ref());

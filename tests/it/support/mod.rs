@@ -14,6 +14,7 @@ pub mod bad_origin;
 pub mod certificate;
 pub mod client;
 pub mod dns;
+pub mod frames;
 pub mod gateway;
 pub mod h2;
 pub mod message;

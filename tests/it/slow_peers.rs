@@ -1,0 +1,135 @@
+//! Peers that are slow: a body that trickles in, events that come one at a time, readers that do not keep up.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::time::{Duration, Instant};
+
+use super::support::wait::LIMIT;
+use super::support::{BadOrigin, Gateway, OPEN, Origin, Setup};
+
+/// What goes through in one go.
+const BODY_BYTES: u64 = 1 << 30;
+/// By how much the gateway may grow meanwhile: its buffers and those of its connections, with room to spare.
+const GROWTH_MAX: u64 = 16 << 20;
+
+#[test]
+fn a_body_that_trickles_is_cut_off() {
+    let origin = Origin::start();
+    let gateway = Gateway::start(&origin, OPEN);
+    let mut connection = gateway.connect();
+    connection.send("POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n");
+    let mut writer = connection.stream().try_clone().unwrap();
+    let started = Instant::now();
+    let trickle = std::thread::spawn(move || {
+        while started.elapsed() < LIMIT && writer.write_all(b"x").is_ok() {
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    });
+    let answer = connection.answer().refused(408, "request_timeout");
+    assert_eq!(answer.header("connection"), "close");
+    drop(connection);
+    trickle.join().unwrap();
+}
+
+#[test]
+fn a_call_may_be_as_slow_as_it_likes() {
+    let origin = Origin::start();
+    let limits = "[listeners.public]\naddress = \"{traffic}\"\n[listeners.public.limits]\nmin_body_rate = \"1MiB\"\n";
+    let gateway = Gateway::start(&origin, &format!("{limits}{OPEN}"));
+    let mut connection = gateway.connect();
+    connection.send("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Type: application/grpc\r\nContent-Length: 7\r\n\r\n");
+    for _ in 0..7 {
+        std::thread::sleep(Duration::from_secs(1));
+        connection.send("x");
+    }
+    assert_eq!(connection.answer().expect(200).text(), "xxxxxxx");
+}
+
+#[test]
+fn events_come_one_at_a_time() {
+    // Sends the second event only when it is told that the first has come.
+    let (arrived, told) = std::sync::mpsc::channel::<()>();
+    let told = std::sync::Mutex::new(told);
+    let source = BadOrigin::start(move |mut exchange| {
+        exchange.request();
+        exchange.send("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: one\n\n");
+        if told.lock().unwrap().recv_timeout(LIMIT).is_ok() {
+            exchange.send("data: two\n\n");
+        }
+        exchange.half_close();
+    });
+    let gateway = Setup::new(OPEN).origin(&source.url()).start();
+    let mut connection = gateway.connect();
+    connection.send("GET /events HTTP/1.0\r\nHost: a\r\nAccept: text/event-stream\r\n\r\n");
+    let mut seen = Vec::new();
+    while !seen.ends_with(b"data: one\n\n") {
+        let mut byte = [0];
+        connection.stream().read_exact(&mut byte).unwrap();
+        seen.extend_from_slice(&byte);
+    }
+    arrived.send(()).unwrap();
+    assert_eq!(connection.all(), b"data: two\n\n");
+}
+
+/// Kilobytes of a line of `/proc/PID/status`.
+fn memory(gateway: &Gateway, line: &str) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", gateway.pid())).unwrap();
+    let line = status.lines().find_map(|l| l.strip_prefix(line)).unwrap();
+    line.trim_matches([':', '\t', ' ', 'k', 'B']).parse::<u64>().unwrap() * 1_024
+}
+
+/// Reads `n` bytes, the first of them slowly.
+fn read_slowly(stream: &mut TcpStream, n: u64) -> u64 {
+    let (mut buf, mut got) = (vec![0; 256 << 10], 0);
+    while got < n {
+        if got < 4 << 20 {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        match stream.read(&mut buf) {
+            Ok(0) | Err(_) => break,
+            Ok(read) => got += read as u64,
+        }
+    }
+    got
+}
+
+#[test]
+fn memory_is_flat_while_a_large_answer_goes_to_a_slow_reader() {
+    let origin = Origin::start();
+    let gateway = Gateway::start(&origin, OPEN);
+    gateway.get("/chunked/10000000").send().expect(200);
+    let before = memory(&gateway, "VmRSS");
+    let mut connection = gateway.connect();
+    connection.send(gateway.get(&format!("/chunked/{BODY_BYTES}")).bytes());
+    assert!(read_slowly(connection.stream(), BODY_BYTES) >= BODY_BYTES);
+    let growth = memory(&gateway, "VmHWM").saturating_sub(before);
+    assert!(growth < GROWTH_MAX, "grew by {growth} bytes");
+}
+
+#[test]
+fn memory_is_flat_while_a_large_body_goes_to_a_slow_origin() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let reader = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.set_read_timeout(Some(LIMIT)).unwrap();
+        let got = read_slowly(&mut stream, BODY_BYTES);
+        stream.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok").unwrap();
+        // Some of the bytes were the head's: as many of the body are left.
+        let _ = std::io::copy(&mut stream, &mut std::io::sink());
+        got
+    });
+    let limits = "[listeners.public]\naddress = \"{traffic}\"\n[listeners.public.limits]\nmax_body_size = \"2GiB\"\n";
+    let gateway = Setup::new(&format!("{limits}{OPEN}")).origin(&url).start();
+    let before = memory(&gateway, "VmRSS");
+    let mut connection = gateway.connect();
+    connection.send(format!("POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: {BODY_BYTES}\r\n\r\n"));
+    let piece = vec![b'x'; 1 << 20];
+    for _ in 0..BODY_BYTES >> 20 {
+        connection.send(&piece);
+    }
+    connection.answer().expect(200);
+    let growth = memory(&gateway, "VmHWM").saturating_sub(before);
+    assert!(growth < GROWTH_MAX, "grew by {growth} bytes");
+    assert!(reader.join().unwrap() >= BODY_BYTES);
+}
