@@ -70,7 +70,6 @@ const UNSUPPORTED: &[(&str, When)] = &[
     ("store.url", Words(&["postgres:", "postgresql:", "mysql:", "redis:", "rediss:"])),
     ("tls.*.acme", Always),
     ("upstreams.*.http2", Always),
-    ("upstreams.*.retry", Always),
 ];
 
 /// Refuses every such field, and takes it out of the tree.

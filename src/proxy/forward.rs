@@ -30,6 +30,7 @@ use crate::config::{AddressFrom, ApiKeyAuth, CredentialPlace};
 use crate::model::key_format;
 use crate::model::route::{ByMethod, Route, RouteAuth};
 use crate::model::route_rules::{BodySize, UpstreamHost};
+use crate::model::upstream::RetryOn;
 use crate::record::Ticket;
 use crate::record::redact::without_parameter;
 use crate::snapshot::identity::IdentityNames;
@@ -250,9 +251,9 @@ fn edit_target(uri: Uri, route: &Route, auth: &ApiKeyAuth) -> Result<Uri, Refuse
     target.parse().map_err(|_| Refused::Malformed(normalize::TARGET_TOO_LONG))
 }
 
-/// Asks the upstream. A request of which nothing was written is sent again; one that was written on a kept connection,
-/// which its peer may have closed just then, is sent again once if its method is idempotent and it has no body (RFC 9110
-/// section 9.2.2). However short a connection lay idle, some servers close it without saying so.
+/// Asks the upstream, as often as its policy lets. A request of which nothing was written is sent again; one that was
+/// written on a kept connection, which its peer may have closed just then, is if its method is idempotent and it has no
+/// body (RFC 9110 section 9.2.2). However short a connection lay idle, some servers close it without saying so.
 async fn send(
     group: &Group,
     caller: u64,
@@ -260,26 +261,35 @@ async fn send(
     ticket: &mut Ticket,
     progress: Option<&BodyProgress>,
 ) -> Result<Reply, Refused> {
-    let idempotent = request.method().is_idempotent();
-    ticket.asking(&group.settings().name, group.number);
-    let lease = group.lease(idempotent && progress.is_none(), caller).await?;
+    let settings = group.settings();
+    let may_repeat = progress.is_none() && settings.retry.may_repeat(request.method());
+    let mut tries = group.tries();
+    ticket.asking(&settings.name, group.number);
+    let mut lease = group.lease(may_repeat, caller, &mut tries).await?;
     if !request.headers().contains_key(HOST)
         && let Ok(authority) = lease.url().authority().parse()
     {
         // HTTP/1.0 may do without; HTTP/1.1, which the upstream is asked in, may not.
         request.headers_mut().insert(HOST, authority);
     }
-    let reused = lease.is_reused;
-    let Failure { fault, is_silent, was_written, request } = match ask(group, lease, request, progress).await? {
-        Ok(reply) => return Ok(reply),
-        Err(failure) => failure,
-    };
-    let again = request.filter(|_| reused && (!was_written || (idempotent && is_silent)));
-    tracing::debug!(upstream = group.settings().name.as_str(), error = %fault, again = again.is_some(), "exchange failed");
-    let Some(request) = again else { return Err(blame(&fault, progress)) };
-    ticket.asking(&group.settings().name, group.number);
-    let lease = group.lease_fresh(caller).await?;
-    ask(group, lease, request, progress).await?.map_err(|failure| blame(&failure.fault, progress))
+    loop {
+        let reused = lease.is_reused;
+        let failure = match ask(group, lease, request, progress).await? {
+            Ok(reply) => return Ok(reply),
+            Err(failure) => failure,
+        };
+        let Failure { fault, is_silent, was_written, request: whole } = failure;
+        let reason = match was_written {
+            false => Some(RetryOn::Connect),
+            true => (reused && is_silent && may_repeat).then_some(RetryOn::Reset),
+        };
+        let again =
+            whole.filter(|_| reason.is_some_and(|r| if reused { tries.again_after_kept(r) } else { tries.again(r) }));
+        tracing::debug!(upstream = settings.name.as_str(), error = %fault, again = again.is_some(), "exchange failed");
+        request = again.ok_or_else(|| blame(&fault, progress))?;
+        ticket.asking(&settings.name, group.number);
+        lease = group.lease_fresh(caller, &mut tries).await?;
+    }
 }
 
 /// Asks once, and tells the upstream how its server did. One that closed a kept connection did no wrong.

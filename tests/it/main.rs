@@ -38,6 +38,7 @@ mod proxy_faults;
 mod proxy_protocol;
 mod readme;
 mod reload;
+mod retry;
 mod seen;
 mod sizes;
 mod slow_peers;

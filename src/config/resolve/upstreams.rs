@@ -3,16 +3,17 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use http::Method;
 use rustls::pki_types::ServerName;
 
 use super::{Context, certificate};
 use crate::config::problem::Code;
 use crate::config::tree::path;
 use crate::config::value::DurationText;
-use crate::config::written::{EjectionText, HealthText, UpstreamText, UpstreamTlsText, Written};
+use crate::config::written::{EjectionText, HealthText, RetryText, UpstreamText, UpstreamTlsText, Written};
 use crate::model::id::Name;
 use crate::model::upstream::{
-    Ejection, HealthCheck, SERVERS_MAX, Server, ServerUrl, Upstream, UpstreamTls, WEIGHT_MAX,
+    ATTEMPTS_MAX, Ejection, HealthCheck, Retry, RetryOn, SERVERS_MAX, Server, ServerUrl, Upstream, UpstreamTls, WEIGHT_MAX,
 };
 
 /// Most checks or requests in a row that a decision waits for.
@@ -42,6 +43,7 @@ impl Context<'_> {
             balance: balance.and_then(|b| self.parse(&path(&["upstreams", name, "balance"]), b)).unwrap_or_default(),
             connect_timeout: time(self, "connect_timeout", text.connect_timeout, plain.connect_timeout),
             request_timeout: time(self, "request_timeout", text.request_timeout, plain.request_timeout),
+            retry: text.retry.as_ref().map(|retry| self.retry(name, retry)).unwrap_or_default(),
             tls: text.tls.as_ref().map(|tls| self.upstream_tls(name, tls)).unwrap_or_default(),
             resolver: text.resolver.map(|a| a.0),
             health: text.health.as_ref().map(|health| self.health(name, health)),
@@ -106,6 +108,45 @@ impl Context<'_> {
             after: self.within(&field("after"), text.after, [1, RUN_MAX], 5),
             duration: self.positive(&field("duration"), text.duration.map(|d| d.0), Duration::from_secs(30)),
             share_max: text.at_most.map_or(0.5, |share| share.0),
+        }
+    }
+
+    fn retry(&mut self, name: &str, text: &RetryText) -> Retry {
+        let plain = Retry::default();
+        let on = text.on.as_ref().map(|on| {
+            let field = ["upstreams", name, "retry", "on"];
+            let each = on.0.iter().enumerate();
+            each.filter_map(|(n, word)| self.parse::<RetryOn>(&self.item(&field, n), word)).collect::<Vec<_>>()
+        });
+        let methods = text.methods.as_ref().map(|methods| {
+            let field = ["upstreams", name, "retry", "methods"];
+            let mut out = Vec::new();
+            for (n, word) in methods.0.iter().enumerate() {
+                match plain.methods.iter().find(|m| m.as_str() == word) {
+                    Some(method) => out.push(method.clone()),
+                    None => {
+                        let all: Vec<&str> = plain.methods.iter().map(Method::as_str).collect();
+                        let at = self.item(&field, n);
+                        let message =
+                            format!("`{}` is no method that may be sent twice", crate::config::words::short(word));
+                        self.error(Code::Value, &at, message).help(format!("those that may are {}", all.join(", ")));
+                    }
+                }
+            }
+            out
+        });
+        let is_on = |reason| on.as_ref().is_none_or(|on| on.contains(&reason));
+        Retry {
+            attempts: self.within(
+                &["upstreams", name, "retry", "attempts"],
+                text.attempts,
+                [1, ATTEMPTS_MAX],
+                plain.attempts,
+            ),
+            on_connect: is_on(RetryOn::Connect),
+            on_reset: is_on(RetryOn::Reset),
+            methods: methods.unwrap_or(plain.methods),
+            budget: text.budget.map_or(plain.budget, |share| share.0),
         }
     }
 

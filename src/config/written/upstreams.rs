@@ -41,6 +41,8 @@ pub(in crate::config) struct UpstreamText {
     /// Longest wait for the head of the answer, and then between two pieces of its body.
     #[schemars(extend("default" = "30s"))]
     pub request_timeout: Option<DurationText>,
+    /// When a request is sent again.
+    pub retry: Option<RetryText>,
     /// TLS to servers whose URL says `https`.
     pub tls: Option<UpstreamTlsText>,
     /// Address of the name server that is asked for the addresses of servers; if absent, the machine's own settings
@@ -152,6 +154,27 @@ impl JsonSchema for ServerText {
         let table = generator.subschema_for::<ServerTable>();
         json_schema!({"anyOf": [{"type": "string"}, table]})
     }
+}
+
+/// When a request is sent again: only where no server can have begun to work on it, or where its method says that doing
+/// it twice does what doing it once does and it has no body. A connection that cannot be made is tried at another server.
+#[derive(Debug, Default, serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct RetryText {
+    /// Times that one request is tried, the first included, 1 to 5; `1` sends nothing again.
+    #[schemars(extend("default" = 3))]
+    pub attempts: Option<usize>,
+    /// After what: `connect` for a connection that could not be made, or that broke with nothing of the request written;
+    /// `reset` for a kept connection that broke before a byte of the answer.
+    #[schemars(extend("default" = ["connect", "reset"]))]
+    pub on: Option<OneOrMany<String>>,
+    /// Methods that are sent again after `reset`; all idempotent ones if absent, and no others.
+    pub methods: Option<OneOrMany<String>>,
+    /// Requests tried again because a new connection failed, as a share of all to this upstream, 100 of which can be
+    /// saved up. Ten in a second are tried again in any case. What is sent again because a kept connection broke costs
+    /// nothing: there is one only where a request before was answered.
+    #[schemars(extend("default" = "20%"))]
+    pub budget: Option<ShareText>,
 }
 
 /// How TLS is spoken to an upstream.

@@ -2,6 +2,7 @@
 
 mod balance;
 mod health;
+mod retry;
 mod server;
 
 use std::net::SocketAddr;
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 pub use balance::{Balance, BalanceError, HashBy};
 pub use health::{Ejection, HealthCheck, StatusRange, StatusRangeError};
+pub use retry::{ATTEMPTS_MAX, Retry, RetryOn, RetryOnError};
 pub use server::{SERVERS_MAX, Server, ServerUrl, ServerUrlError, WEIGHT_MAX};
 
 use super::id::Name;
@@ -36,6 +38,8 @@ pub struct Upstream {
     pub connect_timeout: Duration,
     /// Longest wait for the head of the answer, and then between two pieces of its body.
     pub request_timeout: Duration,
+    /// When a request is sent again.
+    pub retry: Retry,
     /// TLS settings for `https` servers.
     pub tls: UpstreamTls,
     /// Whom to ask for the addresses of names; whoever the system asks if absent.
@@ -57,6 +61,7 @@ impl Upstream {
             balance: Balance::default(),
             connect_timeout: Duration::from_secs(2),
             request_timeout: Duration::from_secs(30),
+            retry: Retry::default(),
             tls: UpstreamTls::default(),
             resolver: None,
             health: None,

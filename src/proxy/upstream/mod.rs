@@ -8,6 +8,7 @@ pub mod h1;
 mod health;
 mod names;
 mod pool;
+mod retry;
 mod watch;
 
 use std::collections::HashMap;
@@ -23,16 +24,15 @@ pub use answer::{Answer, Reply, Tunnel, UpstreamBody};
 pub use connect::{ConnectError, UpstreamTlsError};
 pub use endpoint::Endpoint;
 pub use pool::{Lease, Server};
+pub use retry::Tries;
 pub use watch::watch;
 
 use self::balance::{Ask, Servers};
+use self::retry::Budget;
 use super::body::RequestBody;
 use crate::model::id::Name;
-use crate::model::upstream::Upstream;
+use crate::model::upstream::{ATTEMPTS_MAX, RetryOn, Upstream};
 
-/// Servers of an upstream that are tried for one request before it is given up. Trying another is safe: a connection
-/// that was not made has carried nothing.
-const CONNECT_ATTEMPTS_MAX: usize = 3;
 /// Addresses of one upstream that are used, those of all its names together.
 const ENDPOINTS_MAX: usize = 512;
 
@@ -46,6 +46,8 @@ pub struct Prepared {
     tls: Option<Arc<ClientConfig>>,
     /// Its servers, as all workers know them.
     endpoints: ArcSwap<Endpoints>,
+    /// What may be tried again.
+    budget: Budget,
 }
 
 /// The addresses of an upstream's servers at one time.
@@ -73,7 +75,8 @@ impl Prepared {
         let tls = authorities.as_deref().map(|a| connect::client_tls(settings, a)).transpose()?;
         let endpoints = settings.servers.iter().map(|s| vec![Arc::new(Endpoint::new(s, None))]).collect();
         let endpoints = ArcSwap::from_pointee(Endpoints::new(endpoints));
-        Ok(Prepared { settings: settings.clone(), authorities, tls, endpoints })
+        let budget = Budget::new(settings.retry.budget);
+        Ok(Prepared { settings: settings.clone(), authorities, tls, endpoints, budget })
     }
 
     /// The addresses of its servers as they are known now.
@@ -166,25 +169,31 @@ impl Group {
         next
     }
 
+    /// The tries of one request, none of which is made yet.
+    pub fn tries(&self) -> Tries<'_> {
+        Tries::new(&self.prepared)
+    }
+
     /// A connection that is ready for a request: a kept one if one is fresh enough, else a new one. `caller` tells
-    /// callers apart where each has a server of its own.
-    pub async fn lease(&self, idempotent: bool, caller: u64) -> Result<Lease, UpstreamError> {
+    /// callers apart where each has a server of its own. `may_repeat` says that the request may be sent again if the
+    /// kept one turns out to be broken.
+    pub async fn lease(&self, may_repeat: bool, caller: u64, tries: &mut Tries<'_>) -> Result<Lease, UpstreamError> {
         let now = Instant::now();
         let servers = self.servers();
         let first = self.choose(&servers, caller, now, &[])?;
-        if let Some(lease) = servers.list[first].reuse(idempotent, now) {
+        if let Some(lease) = servers.list[first].reuse(may_repeat, now) {
             return Ok(lease);
         }
         // Boxed, as it is large and rarely needed: every request carries what it might wait for.
-        Box::pin(self.connect(&servers, first, caller)).await
+        Box::pin(self.connect(&servers, first, caller, tries)).await
     }
 
     /// A connection that has carried nothing yet.
-    pub async fn lease_fresh(&self, caller: u64) -> Result<Lease, UpstreamError> {
+    pub async fn lease_fresh(&self, caller: u64, tries: &mut Tries<'_>) -> Result<Lease, UpstreamError> {
         // Boxed, as it is large and rarely needed: every request carries what it might wait for.
         let servers = self.servers();
         let first = self.choose(&servers, caller, Instant::now(), &[])?;
-        Box::pin(self.connect(&servers, first, caller)).await
+        Box::pin(self.connect(&servers, first, caller, tries)).await
     }
 
     fn choose(&self, servers: &Servers, caller: u64, now: Instant, tried: &[usize]) -> Result<usize, UpstreamError> {
@@ -192,8 +201,14 @@ impl Group {
         servers.choose(&self.settings().balance, ask).ok_or(UpstreamError::NoneHealthy)
     }
 
-    async fn connect(&self, servers: &Servers, first: usize, caller: u64) -> Result<Lease, UpstreamError> {
-        let mut tried = [first; CONNECT_ATTEMPTS_MAX];
+    async fn connect(
+        &self,
+        servers: &Servers,
+        first: usize,
+        caller: u64,
+        tries: &mut Tries<'_>,
+    ) -> Result<Lease, UpstreamError> {
+        let mut tried = [first; ATTEMPTS_MAX];
         for n in 1.. {
             let server = &servers.list[tried[n - 1]];
             let error = match server.connect().await {
@@ -204,7 +219,7 @@ impl Group {
                 self.note(server, false);
             }
             match self.choose(servers, caller, Instant::now(), &tried[..n]) {
-                Ok(next) if n < CONNECT_ATTEMPTS_MAX => tried[n] = next,
+                Ok(next) if n < ATTEMPTS_MAX && tries.again(RetryOn::Connect) => tried[n] = next,
                 _ => return Err(error),
             }
         }
