@@ -40,6 +40,9 @@ pub enum BodyError {
     /// Nothing came for too long.
     #[error("the body stood still for {0:?}")]
     Stalled(Duration),
+    /// The time for all of it was over.
+    #[error("the body did not come to its end in time")]
+    Late,
 }
 
 /// What the rest of a request's handling may know of its body while it streams.
@@ -195,9 +198,21 @@ enum Source {
     Upstream {
         body: UpstreamBody,
         stall: Stall,
+        /// Ends when the body must have come to its end.
+        deadline: Option<Pin<Box<tokio::time::Sleep>>>,
         /// Bytes that may still come, of how many.
         left: (u64, u64),
     },
+}
+
+impl Source {
+    /// Whether the time for all of it is over.
+    fn poll_late(&mut self, cx: &mut Context<'_>) -> bool {
+        match self {
+            Source::Upstream { deadline: Some(deadline), .. } => deadline.as_mut().poll(cx).is_ready(),
+            _ => false,
+        }
+    }
 }
 
 /// Notices an upstream that stops in the middle. Has no timer while bytes come without a wait.
@@ -227,10 +242,12 @@ impl ResponseBody {
 
     /// The upstream's body. Its connection goes back to the pool when it has been read to its end.
     pub fn upstream(answer: UpstreamAnswer, ticket: Box<Ticket>, turn: Turn) -> (AnswerHead, Self) {
-        let UpstreamAnswer { answer, stall, bytes_max } = answer;
+        let UpstreamAnswer { answer, stall, deadline, bytes_max } = answer;
         let head = answer.head;
         let (stall, left) = (Stall { allowed: stall, timer: None }, (bytes_max, bytes_max));
-        let source = Source::Upstream { body: answer.body, stall, left };
+        let deadline = deadline.filter(|_| !answer.body.is_end_stream());
+        let deadline = deadline.map(|at| Box::pin(tokio::time::sleep_until(at.into())));
+        let source = Source::Upstream { body: answer.body, stall, deadline, left };
         let mut body =
             ResponseBody { ended: false, source, ticket: Some(ticket), turn: Some(turn), ends_with_connection: false };
         if body.is_end_stream() {
@@ -282,12 +299,14 @@ impl Body for ResponseBody {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = &mut *self;
+        let is_late = this.source.poll_late(cx);
         let polled = match &mut this.source {
             Source::Own(text) => {
                 let text = text.take().filter(|t| !t.is_empty());
                 Poll::Ready(text.map(|t| Ok(Frame::data(t))))
             }
-            Source::Upstream { body, stall, left } => match Pin::new(body).poll_frame(cx) {
+            Source::Upstream { .. } if is_late => Poll::Ready(Some(Err(BodyError::Late))),
+            Source::Upstream { body, stall, left, .. } => match Pin::new(body).poll_frame(cx) {
                 Poll::Ready(frame) => {
                     stall.timer = None;
                     Poll::Ready(frame.map(|f| within(left, f.map_err(BodyError::Cut)?)))

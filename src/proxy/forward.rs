@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::header::{AUTHORIZATION, HOST};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri};
@@ -55,6 +55,8 @@ pub struct UpstreamAnswer {
     pub answer: FromServer,
     /// How long its body may stand still.
     pub stall: Duration,
+    /// When its body must have come to its end.
+    pub deadline: Option<Instant>,
     /// Most bytes of its body.
     pub bytes_max: u64,
 }
@@ -97,14 +99,16 @@ pub async fn forward(
         None => RequestBody::Empty,
     };
     let request = Request::from_parts(head, body);
-    match send(&group, caller, request, ticket, progress.as_deref()).await? {
+    let deadline = group.settings().timeout.map(|limit| Instant::now() + limit);
+    match by(deadline, progress.as_deref(), send(&group, caller, request, ticket, progress.as_deref())).await? {
         Reply::Answer(answer) => {
             ticket.upstream_answered(answer.head.status.as_u16());
             let bytes_max = rules.max_response_size.unwrap_or(u64::MAX);
             if answer.body.size_hint().lower() > bytes_max {
                 return Err(Refused::ResponseTooLarge);
             }
-            Ok(Answer::Response(UpstreamAnswer { answer, stall: group.settings().request_timeout, bytes_max }))
+            let stall = group.settings().idle_timeout;
+            Ok(Answer::Response(UpstreamAnswer { answer, stall, deadline, bytes_max }))
         }
         Reply::Switched(head, tunnel) => {
             ticket.upstream_answered(head.status.as_u16());
@@ -299,7 +303,7 @@ async fn ask(
     request: Request<RequestBody>,
     progress: Option<&BodyProgress>,
 ) -> Result<Result<Reply, Failure>, Refused> {
-    let limit = group.settings().request_timeout;
+    let limit = group.settings().first_byte_timeout;
     let watched = group.settings().ejection.is_some().then(|| (lease.server(), lease.is_reused));
     let asked = within(limit, progress, lease.send(request)).await;
     if let Some((server, reused)) = watched {
@@ -340,13 +344,31 @@ async fn within<T>(
             Err(_) => {
                 let bytes = progress.map_or(0, |p| p.bytes.load(Ordering::Relaxed));
                 if bytes == seen {
-                    let is_clients = progress.is_some_and(BodyProgress::is_awaited);
-                    return Err(if is_clients { Refused::ClientTooSlow } else { Refused::UpstreamTimeout });
+                    return Err(late(progress));
                 }
                 seen = bytes;
             }
         }
     }
+}
+
+/// Waits for an answer until `deadline`, if there is one.
+async fn by(
+    deadline: Option<Instant>,
+    progress: Option<&BodyProgress>,
+    sending: impl Future<Output = Result<Reply, Refused>>,
+) -> Result<Reply, Refused> {
+    let sending = std::pin::pin!(sending);
+    match deadline {
+        None => sending.await,
+        Some(at) => tokio::time::timeout_at(at.into(), sending).await.unwrap_or_else(|_| Err(late(progress))),
+    }
+}
+
+/// Who has kept the other waiting.
+fn late(progress: Option<&BodyProgress>) -> Refused {
+    let is_clients = progress.is_some_and(BodyProgress::is_awaited);
+    if is_clients { Refused::ClientTooSlow } else { Refused::UpstreamTimeout }
 }
 
 impl From<UpstreamError> for Refused {

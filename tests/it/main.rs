@@ -50,4 +50,5 @@ mod tls_handshakes;
 mod tls_names;
 mod tls_peers;
 mod upstream;
+mod upstream_timeouts;
 mod websocket;

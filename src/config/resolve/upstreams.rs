@@ -13,7 +13,8 @@ use crate::config::value::DurationText;
 use crate::config::written::{EjectionText, HealthText, RetryText, UpstreamText, UpstreamTlsText, Written};
 use crate::model::id::Name;
 use crate::model::upstream::{
-    ATTEMPTS_MAX, Ejection, HealthCheck, Retry, RetryOn, SERVERS_MAX, Server, ServerUrl, Upstream, UpstreamTls, WEIGHT_MAX,
+    ATTEMPTS_MAX, Ejection, HealthCheck, Retry, RetryOn, SERVERS_MAX, Server, ServerUrl, Upstream, UpstreamTls,
+    WEIGHT_MAX,
 };
 
 /// Most checks or requests in a row that a decision waits for.
@@ -38,11 +39,14 @@ impl Context<'_> {
         let time = |context: &mut Self, field: &str, given: Option<DurationText>, default: Duration| {
             context.positive(&["upstreams", name, field], given.map(|d| d.0), default)
         };
+        let request_timeout = time(self, "request_timeout", text.request_timeout, plain.idle_timeout);
         let balance = text.balance.as_ref();
         let upstream = Upstream {
             balance: balance.and_then(|b| self.parse(&path(&["upstreams", name, "balance"]), b)).unwrap_or_default(),
             connect_timeout: time(self, "connect_timeout", text.connect_timeout, plain.connect_timeout),
-            request_timeout: time(self, "request_timeout", text.request_timeout, plain.request_timeout),
+            first_byte_timeout: time(self, "first_byte_timeout", text.first_byte_timeout, request_timeout),
+            idle_timeout: time(self, "idle_timeout", text.idle_timeout, request_timeout),
+            timeout: text.timeout.map(|given| time(self, "timeout", Some(given), given.0)),
             retry: text.retry.as_ref().map(|retry| self.retry(name, retry)).unwrap_or_default(),
             tls: text.tls.as_ref().map(|tls| self.upstream_tls(name, tls)).unwrap_or_default(),
             resolver: text.resolver.map(|a| a.0),

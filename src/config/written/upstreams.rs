@@ -41,6 +41,13 @@ pub(in crate::config) struct UpstreamText {
     /// Longest wait for the head of the answer, and then between two pieces of its body.
     #[schemars(extend("default" = "30s"))]
     pub request_timeout: Option<DurationText>,
+    /// Longest wait for the head of the answer, from the last byte of the request; `request_timeout` if absent.
+    pub first_byte_timeout: Option<DurationText>,
+    /// Longest wait between two pieces of the answer's body; `request_timeout` if absent.
+    pub idle_timeout: Option<DurationText>,
+    /// Longest time for all of it, connections and attempts included, from when the request was let through to the last
+    /// byte of its answer; no limit if absent. An answer that has begun by then is cut off. Does not concern WebSockets.
+    pub timeout: Option<DurationText>,
     /// When a request is sent again.
     pub retry: Option<RetryText>,
     /// TLS to servers whose URL says `https`.

@@ -36,8 +36,12 @@ pub struct Upstream {
     pub balance: Balance,
     /// Longest wait for a connection, TLS included.
     pub connect_timeout: Duration,
-    /// Longest wait for the head of the answer, and then between two pieces of its body.
-    pub request_timeout: Duration,
+    /// Longest wait for the head of the answer.
+    pub first_byte_timeout: Duration,
+    /// Longest wait between two pieces of the answer's body.
+    pub idle_timeout: Duration,
+    /// Longest time from the first attempt to the last byte of the answer, if there is a limit.
+    pub timeout: Option<Duration>,
     /// When a request is sent again.
     pub retry: Retry,
     /// TLS settings for `https` servers.
@@ -60,7 +64,9 @@ impl Upstream {
             servers,
             balance: Balance::default(),
             connect_timeout: Duration::from_secs(2),
-            request_timeout: Duration::from_secs(30),
+            first_byte_timeout: Duration::from_secs(30),
+            idle_timeout: Duration::from_secs(30),
+            timeout: None,
             retry: Retry::default(),
             tls: UpstreamTls::default(),
             resolver: None,
