@@ -69,7 +69,7 @@ const UNSUPPORTED: &[(&str, When)] = &[
     ("store.password_file", Always),
     ("store.url", Words(&["postgres:", "postgresql:", "mysql:", "redis:", "rediss:"])),
     ("tls.*.acme", Always),
-    ("upstreams.*.http2", Always),
+    ("upstreams.*.http2", Words(&["auto"])),
 ];
 
 /// Refuses every such field, and takes it out of the tree.

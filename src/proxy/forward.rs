@@ -320,7 +320,8 @@ async fn ask(
 
 /// Whose fault a broken exchange is.
 fn blame(fault: &Fault, progress: Option<&BodyProgress>) -> Refused {
-    let of_request = matches!(fault, Fault::Request(_));
+    // HTTP/2 does not say which of the two it was.
+    let of_request = matches!(fault, Fault::Request(_) | Fault::Http2(_));
     match progress.filter(|_| of_request) {
         Some(p) if p.is_too_large() => Refused::BodyTooLarge,
         Some(p) if p.is_too_slow() => Refused::ClientTooSlow,

@@ -25,6 +25,7 @@ mod hops;
 mod http2;
 mod http2_floods;
 mod http2_messages;
+mod http2_upstream;
 mod keys;
 mod kit;
 mod layers;

@@ -10,10 +10,10 @@ use super::{Context, certificate};
 use crate::config::problem::Code;
 use crate::config::tree::path;
 use crate::config::value::DurationText;
-use crate::config::written::{EjectionText, HealthText, RetryText, UpstreamText, UpstreamTlsText, Written};
+use crate::config::written::{EjectionText, HealthText, Http2Text, RetryText, UpstreamText, UpstreamTlsText, Written};
 use crate::model::id::Name;
 use crate::model::upstream::{
-    ATTEMPTS_MAX, Ejection, HealthCheck, Retry, RetryOn, SERVERS_MAX, Server, ServerUrl, Upstream, UpstreamTls,
+    ATTEMPTS_MAX, Ejection, HealthCheck, Http2, Retry, RetryOn, SERVERS_MAX, Server, ServerUrl, Upstream, UpstreamTls,
     WEIGHT_MAX,
 };
 
@@ -48,6 +48,10 @@ impl Context<'_> {
             idle_timeout: time(self, "idle_timeout", text.idle_timeout, request_timeout),
             timeout: text.timeout.map(|given| time(self, "timeout", Some(given), given.0)),
             retry: text.retry.as_ref().map(|retry| self.retry(name, retry)).unwrap_or_default(),
+            http2: match text.http2 {
+                None | Some(Http2Text::Never) => Http2::Never,
+                Some(Http2Text::Always) => Http2::Always,
+            },
             tls: text.tls.as_ref().map(|tls| self.upstream_tls(name, tls)).unwrap_or_default(),
             resolver: text.resolver.map(|a| a.0),
             health: text.health.as_ref().map(|health| self.health(name, health)),
@@ -55,6 +59,10 @@ impl Context<'_> {
             slow_start: text.slow_start.map_or(plain.slow_start, |d| d.0),
             ..plain
         };
+        if upstream.http2 == Http2::Always && upstream.health.is_some() {
+            let message = "checks are made over HTTP/1.1, which is not spoken to this upstream";
+            self.error(Code::Value, &["upstreams", name, "health"], message).help("http2 = \"never\", or no `health`");
+        }
         named.map(|_| upstream)
     }
 

@@ -50,6 +50,11 @@ pub(in crate::config) struct UpstreamText {
     pub timeout: Option<DurationText>,
     /// When a request is sent again.
     pub retry: Option<RetryText>,
+    /// Whether HTTP/2 is spoken: `never`, or `always`, which gRPC needs. In the clear the server has to know beforehand;
+    /// over TLS the two have to agree on it. WebSocket needs HTTP/1.1: with `always` such requests get 502. The checks of
+    /// `health` need it too, and go with `never` only.
+    #[schemars(extend("default" = "never"))]
+    pub http2: Option<Http2Text>,
     /// TLS to servers whose URL says `https`.
     pub tls: Option<UpstreamTlsText>,
     /// Address of the name server that is asked for the addresses of servers; if absent, the machine's own settings
@@ -103,6 +108,16 @@ pub(in crate::config) struct EjectionText {
     /// Largest share of the servers that may be out at once.
     #[schemars(extend("default" = "50%"))]
     pub at_most: Option<ShareText>,
+}
+
+/// Whether HTTP/2 is spoken to an upstream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::config) enum Http2Text {
+    /// HTTP/1.1 is.
+    Never,
+    /// To every server.
+    Always,
 }
 
 /// A server: its URL alone, or with more about it.

@@ -25,6 +25,16 @@ pub struct UpstreamTls {
     pub server_name: Option<String>,
 }
 
+/// Whether HTTP/2 is spoken to an upstream.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Http2 {
+    /// HTTP/1.1 is.
+    #[default]
+    Never,
+    /// Always: by prior knowledge, over TLS by ALPN, which has to settle on it.
+    Always,
+}
+
 /// One upstream, as configured.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Upstream {
@@ -44,6 +54,8 @@ pub struct Upstream {
     pub timeout: Option<Duration>,
     /// When a request is sent again.
     pub retry: Retry,
+    /// Whether HTTP/2 is spoken.
+    pub http2: Http2,
     /// TLS settings for `https` servers.
     pub tls: UpstreamTls,
     /// Whom to ask for the addresses of names; whoever the system asks if absent.
@@ -68,6 +80,7 @@ impl Upstream {
             idle_timeout: Duration::from_secs(30),
             timeout: None,
             retry: Retry::default(),
+            http2: Http2::default(),
             tls: UpstreamTls::default(),
             resolver: None,
             health: None,

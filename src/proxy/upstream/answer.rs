@@ -12,7 +12,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::h1::Wire;
 use super::h1::body::{AnswerBody, CutError, idle_seconds};
 use super::h1::head::AnswerHead;
-use super::pool::Place;
+use super::h2::StreamBody;
+use super::pool::{InFlight, Place};
 
 /// What came of a request.
 #[derive(Debug)]
@@ -34,27 +35,36 @@ pub struct Answer {
 
 /// The body of an answer, with its connection.
 #[derive(Debug)]
-pub struct UpstreamBody {
-    body: AnswerBody,
-    place: Option<Place>,
-    peer_max: Option<Duration>,
+pub struct UpstreamBody(Source);
+
+#[derive(Debug)]
+enum Source {
+    /// On a connection of its own, until that is given back.
+    Own { body: AnswerBody, place: Option<Place>, peer_max: Option<Duration> },
+    /// On a connection that it shares with others.
+    Shared { body: StreamBody, _in_flight: InFlight },
 }
 
 impl Answer {
     pub(super) fn new(head: AnswerHead, body: AnswerBody, place: Place) -> Self {
         let peer_max = idle_seconds(&head.headers).map(Duration::from_secs);
-        let mut body = UpstreamBody { body, place: Some(place), peer_max };
+        let mut body = UpstreamBody(Source::Own { body, place: Some(place), peer_max });
         body.give_back();
         Answer { head, body }
+    }
+
+    pub(super) fn shared(head: AnswerHead, body: StreamBody, in_flight: InFlight) -> Self {
+        Answer { head, body: UpstreamBody(Source::Shared { body, _in_flight: in_flight }) }
     }
 }
 
 impl UpstreamBody {
     fn give_back(&mut self) {
-        if let Some(wire) = self.body.wire()
-            && let Some(place) = self.place.take()
+        if let Source::Own { body, place, peer_max } = &mut self.0
+            && let Some(wire) = body.wire()
+            && let Some(place) = place.take()
         {
-            place.keep(wire, self.peer_max);
+            place.keep(wire, *peer_max);
         }
     }
 }
@@ -64,7 +74,10 @@ impl Body for UpstreamBody {
     type Error = CutError;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, CutError>>> {
-        let polled = self.body.poll_frame(cx);
+        let polled = match &mut self.0 {
+            Source::Own { body, .. } => body.poll_frame(cx),
+            Source::Shared { body, .. } => return body.poll_frame(cx),
+        };
         if polled.is_ready() {
             self.give_back();
         }
@@ -72,11 +85,17 @@ impl Body for UpstreamBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        match &self.0 {
+            Source::Own { body, .. } => body.is_end_stream(),
+            Source::Shared { body, .. } => body.is_end_stream(),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        match &self.0 {
+            Source::Own { body, .. } => body.size_hint(),
+            Source::Shared { body, .. } => body.size_hint(),
+        }
     }
 }
 

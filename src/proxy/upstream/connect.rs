@@ -11,8 +11,11 @@ use tokio_rustls::TlsConnector;
 
 use super::endpoint::Endpoint;
 use super::h1::Stream;
-use crate::model::upstream::Upstream;
+use crate::model::upstream::{Http2, Upstream};
 use crate::proxy::tls::{TlsError, certificates};
+
+/// HTTP/2 as ALPN names it (RFC 9113 section 3.2).
+const H2: &[u8] = b"h2";
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +32,9 @@ pub enum ConnectError {
     /// TLS failed.
     #[error("TLS with {0} failed")]
     Tls(String, #[source] io::Error),
+    /// HTTP/2 could not be begun.
+    #[error("no HTTP/2 with {0}")]
+    Http2(String, #[source] hyper::Error),
 }
 
 /// Why TLS settings of an upstream cannot be used.
@@ -79,8 +85,16 @@ pub(super) fn client_tls(
         .map_err(UpstreamTlsError::Settings)?
         .with_root_certificates(roots)
         .with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.alpn_protocols = vec![protocol(settings.http2).to_vec()];
     Ok(Arc::new(config))
+}
+
+/// The one protocol that is spoken, as ALPN names it.
+fn protocol(http2: Http2) -> &'static [u8] {
+    match http2 {
+        Http2::Never => b"http/1.1",
+        Http2::Always => H2,
+    }
 }
 
 /// Opens a connection. The caller sets the deadline.
@@ -98,6 +112,10 @@ pub(super) async fn open(
             let failed = |e| ConnectError::Tls(url.to_string(), e);
             let name = ServerName::try_from(name).map_err(|e| failed(io::Error::other(e)))?;
             let stream = TlsConnector::from(Arc::clone(config)).connect(name, stream).await.map_err(failed)?;
+            let is_demanded = config.alpn_protocols.iter().any(|p| p == H2);
+            if is_demanded && stream.get_ref().1.alpn_protocol() != Some(H2) {
+                return Err(failed(io::Error::other("the server does not speak HTTP/2")));
+            }
             Ok(Stream::Tls(Box::new(stream)))
         }
     }

@@ -5,6 +5,7 @@ mod balance;
 mod connect;
 mod endpoint;
 pub mod h1;
+mod h2;
 mod health;
 mod names;
 mod pool;

@@ -12,10 +12,11 @@ use rustls::ClientConfig;
 use super::answer::{Answer, Reply, Tunnel};
 use super::connect::{self, ConnectError};
 use super::endpoint::Endpoint;
-use super::h1::Wire;
 use super::h1::exchange::{Answered, Exchange, Failure};
+use super::h1::{Stream, Wire};
+use super::h2::{Joined, Links};
 use super::{RequestBody, UpstreamError};
-use crate::model::upstream::{ServerUrl, Upstream};
+use crate::model::upstream::{Http2, ServerUrl, Upstream};
 
 /// Idle connections kept to one server by one worker.
 pub const IDLE_MAX: usize = 256;
@@ -42,6 +43,8 @@ pub struct Server {
     idle: Mutex<VecDeque<Idle>>,
     connections: Arc<AtomicUsize>,
     in_flight: AtomicUsize,
+    /// The connections, where HTTP/2 is spoken.
+    links: Option<Links>,
 }
 
 #[derive(Debug)]
@@ -68,10 +71,17 @@ impl Drop for Open {
 /// A connection in use by one request.
 #[derive(Debug)]
 pub struct Lease {
-    wire: Box<Wire>,
+    carrier: Carrier,
     /// Whether it has carried a request before.
     pub is_reused: bool,
-    place: Place,
+}
+
+#[derive(Debug)]
+enum Carrier {
+    /// A connection for this request alone.
+    Own(Box<Wire>, Place),
+    /// A place on one that others use too.
+    Shared(Box<Joined>, InFlight),
 }
 
 /// What a connection counts for while a request is on it, and where it belongs when the request is over.
@@ -95,7 +105,7 @@ impl Place {
 
 /// A request in flight at a server, counted while it lives.
 #[derive(Debug)]
-struct InFlight(Arc<Server>);
+pub(super) struct InFlight(Arc<Server>);
 
 impl InFlight {
     fn at(server: &Arc<Server>) -> Self {
@@ -120,6 +130,7 @@ impl Server {
             idle: Mutex::default(),
             connections: Arc::default(),
             in_flight: AtomicUsize::new(0),
+            links: (settings.http2 == Http2::Always).then(Links::default),
         }
     }
 
@@ -134,6 +145,9 @@ impl Server {
 
     /// The kept connection used last, if one is fresh enough and still open.
     pub(super) fn reuse(self: &Arc<Self>, idempotent: bool, now: Instant) -> Option<Lease> {
+        if let Some(links) = &self.links {
+            return links.join(now).map(|joined| self.joined(joined, true));
+        }
         let age_max = if idempotent { IDLE_AGE_MAX } else { IDLE_AGE_MAX_ONCE };
         let mut kept = self.idle.lock();
         // The last is the youngest: if it is too old for anything, so are all before it.
@@ -143,7 +157,8 @@ impl Server {
         while let Some(mut idle) = kept.pop_back_if(|i| i.age(now) <= age_max) {
             if idle.is_good(now) {
                 let Idle { wire, open, .. } = idle;
-                return Some(Lease { wire, is_reused: true, place: Place { open, server: InFlight::at(self) } });
+                let carrier = Carrier::Own(wire, Place { open, server: InFlight::at(self) });
+                return Some(Lease { carrier, is_reused: true });
             }
         }
         None
@@ -152,6 +167,9 @@ impl Server {
     /// Closes idle connections that their peers have closed or that are too old to be used again, and has those rest
     /// that were not used for a while.
     pub(super) fn tidy(&self, now: Instant) {
+        if let Some(links) = &self.links {
+            links.tidy(now, IDLE_AGE_MAX);
+        }
         let mut kept = self.idle.lock();
         kept.retain_mut(|idle| {
             if !idle.rests && idle.age(now) > RESTS_AFTER {
@@ -162,28 +180,58 @@ impl Server {
         });
     }
 
+    fn joined(self: &Arc<Self>, joined: Joined, is_reused: bool) -> Lease {
+        Lease { carrier: Carrier::Shared(Box::new(joined), InFlight::at(self)), is_reused }
+    }
+
     pub(super) async fn connect(self: &Arc<Self>) -> Result<Lease, UpstreamError> {
+        if let Some(links) = &self.links {
+            return self.within_limit(self.link(links)).await;
+        }
         if self.connections.fetch_add(1, Ordering::Relaxed) >= CONNECTIONS_MAX {
             self.connections.fetch_sub(1, Ordering::Relaxed);
             return Err(UpstreamError::Full);
         }
         let counted = Counted(Some(self));
-        let limit = self.connect_timeout;
-        let opening = connect::open(&self.endpoint, self.tls.as_ref(), self.server_name.as_deref());
-        let stream = match tokio::time::timeout(limit, opening).await {
-            Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => {
-                self.endpoint.note_unreachable(Instant::now());
-                return Err(error.into());
-            }
-            Err(_) => {
-                self.endpoint.note_unreachable(Instant::now());
-                return Err(ConnectError::Timeout(self.endpoint.url.to_string(), limit).into());
-            }
-        };
+        let stream = self.within_limit(async { Ok(self.open().await?) }).await?;
         counted.keep();
         let open = Open(Arc::clone(&self.connections));
-        Ok(Lease { wire: Wire::new(stream), is_reused: false, place: Place { open, server: InFlight::at(self) } })
+        let place = Place { open, server: InFlight::at(self) };
+        Ok(Lease { carrier: Carrier::Own(Wire::new(stream), place), is_reused: false })
+    }
+
+    async fn open(&self) -> Result<Stream, ConnectError> {
+        connect::open(&self.endpoint, self.tls.as_ref(), self.server_name.as_deref()).await
+    }
+
+    /// A place on a connection of HTTP/2: one that came free or was opened while this request waited for its turn, or
+    /// a new one.
+    async fn link(self: &Arc<Self>, links: &Links) -> Result<Lease, UpstreamError> {
+        let _turn = links.turn().await;
+        if let Some(joined) = links.join(Instant::now()) {
+            return Ok(self.joined(joined, true));
+        }
+        if !links.may_open() {
+            return Err(UpstreamError::Full);
+        }
+        let stream = self.open().await?;
+        let failed = |e| ConnectError::Http2(self.endpoint.url.to_string(), e);
+        let joined = links.add(stream, Instant::now()).await.map_err(failed)?;
+        Ok(self.joined(joined, false))
+    }
+
+    async fn within_limit<T>(
+        &self,
+        opening: impl Future<Output = Result<T, UpstreamError>>,
+    ) -> Result<T, UpstreamError> {
+        let limit = self.connect_timeout;
+        let error = match tokio::time::timeout(limit, opening).await {
+            Ok(Err(UpstreamError::Connect(error))) => error,
+            Ok(done) => return done,
+            Err(_) => ConnectError::Timeout(self.endpoint.url.to_string(), limit),
+        };
+        self.endpoint.note_unreachable(Instant::now());
+        Err(error.into())
     }
 }
 
@@ -217,20 +265,31 @@ impl Drop for Counted<'_> {
 impl Lease {
     /// Whose it is.
     pub fn server(&self) -> Arc<Server> {
-        Arc::clone(&self.place.server.0)
+        match &self.carrier {
+            Carrier::Own(_, Place { server, .. }) | Carrier::Shared(_, server) => Arc::clone(&server.0),
+        }
     }
 
     /// Where the request goes.
     pub fn url(&self) -> &ServerUrl {
-        &self.place.server.0.endpoint.url
+        match &self.carrier {
+            Carrier::Own(_, Place { server, .. }) | Carrier::Shared(_, server) => &server.0.endpoint.url,
+        }
     }
 
-    /// Sends the request and waits for the head of its answer. Dropping the future closes the connection.
+    /// Sends the request and waits for the head of its answer. Dropping the future closes the connection, or resets
+    /// the stream.
     ///
     /// # Errors
     /// With the request, if not a byte of it was written.
     pub async fn send(self, request: Request<RequestBody>) -> Result<Reply, Failure> {
-        let Lease { wire, place, .. } = self;
+        let (wire, place) = match self.carrier {
+            Carrier::Own(wire, place) => (wire, place),
+            Carrier::Shared(joined, in_flight) => {
+                let (head, body) = joined.send(request).await?;
+                return Ok(Reply::Answer(Answer::shared(head, body, in_flight)));
+            }
+        };
         match Exchange::begin(wire, request).await? {
             Answered::Answer(head, body) => Ok(Reply::Answer(Answer::new(head, body, place))),
             Answered::Switched(head, wire) => Ok(Reply::Switched(head, Tunnel::new(wire, place))),
@@ -249,11 +308,15 @@ mod tests {
         (Arc::new(Server::new(Arc::new(Endpoint::new(&settings.servers[0], None)), None, &settings)), listener)
     }
 
+    async fn keep_one(server: &Arc<Server>) {
+        let Carrier::Own(wire, place) = server.connect().await.unwrap().carrier else { panic!("not HTTP/1.1") };
+        place.keep(wire, None);
+    }
+
     #[tokio::test]
     async fn a_server_does_not_outlive_its_upstream() {
         let (server, _listener) = server().await;
-        let Lease { wire, place, .. } = server.connect().await.unwrap();
-        place.keep(wire, None);
+        keep_one(&server).await;
         assert_eq!((server.idle.lock().len(), server.connections.load(Ordering::Relaxed)), (1, 1));
         let gone = Arc::downgrade(&server);
         drop(server);
@@ -263,8 +326,7 @@ mod tests {
     #[tokio::test]
     async fn old_connections_are_closed_and_young_ones_kept() {
         let (server, _listener) = server().await;
-        let Lease { wire, place, .. } = server.connect().await.unwrap();
-        place.keep(wire, None);
+        keep_one(&server).await;
         let now = Instant::now();
         server.tidy(now);
         assert_eq!(server.connections.load(Ordering::Relaxed), 1);

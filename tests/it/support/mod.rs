@@ -17,6 +17,7 @@ pub mod dns;
 pub mod frames;
 pub mod gateway;
 pub mod h2;
+pub mod h2_origin;
 pub mod message;
 pub mod origin;
 pub mod ports;

@@ -32,6 +32,9 @@ pub enum CutError {
     /// The connection was closed.
     #[error("the connection was closed in the middle of the answer")]
     Closed,
+    /// The stream was reset, or its connection broke.
+    #[error("the stream broke in the middle of the answer")]
+    Http2(#[source] hyper::Error),
     /// What came is no body.
     #[error(transparent)]
     Framing(#[from] FramingError),

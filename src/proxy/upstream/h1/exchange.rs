@@ -44,6 +44,12 @@ pub enum Fault {
     /// Another protocol, that nobody asked for.
     #[error("the server switched to a protocol nobody asked for")]
     Switched,
+    /// A stream of HTTP/2 came to nothing.
+    #[error("the stream broke before the answer")]
+    Http2(#[source] hyper::Error),
+    /// The request cannot be sent over HTTP/2.
+    #[error("over HTTP/2 {0}")]
+    NotHttp2(&'static str),
     /// The request's body broke off.
     #[error("the request broke off")]
     Request(#[source] BodyError),

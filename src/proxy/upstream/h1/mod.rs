@@ -11,7 +11,7 @@ pub mod body;
 pub mod exchange;
 pub mod framing;
 pub mod head;
-mod request;
+pub(super) mod request;
 mod stream;
 
 use std::pin::Pin;

@@ -48,7 +48,7 @@ impl Sender {
     /// A request whose head, with these fields, is in `out`.
     pub(super) fn new(out: Vec<u8>, headers: &HeaderMap, body: RequestBody, framing: BodyFraming) -> Self {
         let announced = match framing {
-            BodyFraming::Chunked => headers.get_all(TRAILER).iter().flat_map(names).collect(),
+            BodyFraming::Chunked => announced(headers),
             BodyFraming::Plain => Vec::new(),
         };
         let ended = body.is_end_stream() && framing == BodyFraming::Plain;
@@ -176,6 +176,11 @@ impl Sender {
         }
         Poll::Ready(Ok(()))
     }
+}
+
+/// The trailers that a head announces.
+pub(in crate::proxy::upstream) fn announced(headers: &HeaderMap) -> Vec<HeaderName> {
+    headers.get_all(TRAILER).iter().flat_map(names).collect()
 }
 
 /// The names in a field that lists names.
