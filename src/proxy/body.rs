@@ -28,6 +28,9 @@ pub enum BodyError {
     /// The client broke off, or sent nonsense.
     #[error("the body broke off")]
     Broken(#[source] hyper::Error),
+    /// It ended before it was complete.
+    #[error("the body ended too early")]
+    Short,
     /// The upstream broke off, or sent nonsense.
     #[error("the answer broke off")]
     Cut(#[source] CutError),
@@ -99,6 +102,8 @@ pub enum RequestBody {
         max: u64,
         /// How fast it comes.
         pace: Pace,
+        /// Whether it comes over HTTP/2.
+        is_http2: bool,
     },
 }
 
@@ -107,7 +112,9 @@ impl Body for RequestBody {
     type Error = BodyError;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let RequestBody::Stream { incoming, progress, max, pace } = self.get_mut() else { return Poll::Ready(None) };
+        let RequestBody::Stream { incoming, progress, max, pace, is_http2 } = self.get_mut() else {
+            return Poll::Ready(None);
+        };
         let polled = Pin::new(&mut *incoming).poll_frame(cx);
         progress.awaited.store(polled.is_pending(), Ordering::Relaxed);
         if polled.is_pending() {
@@ -115,6 +122,12 @@ impl Body for RequestBody {
         }
         let polled = std::task::ready!(polled);
         Poll::Ready(match polled {
+            // hyper takes a stream that was reset without an error for one that ended.
+            None if *is_http2 && !incoming.is_end_stream() => {
+                progress.broken.store(true, Ordering::Relaxed);
+                progress.gone.store(true, Ordering::Relaxed);
+                Some(Err(BodyError::Short))
+            }
             None => None,
             Some(Err(error)) => {
                 progress.broken.store(true, Ordering::Relaxed);

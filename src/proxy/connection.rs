@@ -9,7 +9,7 @@ use std::time::Duration;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::client_addr::speaks_proxy_protocol;
@@ -25,6 +25,8 @@ use crate::admission::ClientFacts;
 
 /// What an HTTP/2 client sends first (RFC 9113 section 3.4).
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// Longest wait for the last bytes of a connection at rest to go out.
+const GOODBYE_MAX: Duration = Duration::from_secs(1);
 /// Smallest head buffer hyper takes.
 const HEAD_BUFFER_MIN: usize = 8_192;
 
@@ -183,7 +185,11 @@ where
         // Nothing is lost: it rests between two requests, when all that was read is used and all answers are written.
         let Some(parts) = driven.into_inner().0.into_parts().filter(|parts| parts.read_buf.is_empty()) else { return };
         io = parts.io.into_inner();
-        let Some(Ok(true)) = clock.undisturbed(io.wakes()).await else { return };
+        let Some(Ok(true)) = clock.undisturbed(io.wakes()).await else {
+            // TLS says goodbye; a peer that does not take it is not waited for.
+            let _ = tokio::time::timeout(GOODBYE_MAX, io.shutdown()).await;
+            return;
+        };
         clock.wakes();
     };
     if let Some(cause) = clock.malformed() {

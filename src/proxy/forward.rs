@@ -94,8 +94,9 @@ pub async fn forward(
     let is_call = grpc::content_type(&head.headers).is_some();
     let rate_min = if is_call { 0 } else { arrival.connection.listener.settings.limits.min_body_rate };
     let pace = Pace::new(Arc::clone(&arrival.connection.clock), rate_min);
+    let is_http2 = head.version == http::Version::HTTP_2;
     let body = match &progress {
-        Some(progress) => RequestBody::Stream { incoming: body, progress: Arc::clone(progress), max, pace },
+        Some(progress) => RequestBody::Stream { incoming: body, progress: Arc::clone(progress), max, pace, is_http2 },
         None => RequestBody::Empty,
     };
     let request = Request::from_parts(head, body);
@@ -270,13 +271,12 @@ async fn send(
     let mut tries = group.tries();
     ticket.asking(&settings.name, group.number);
     let mut lease = group.lease(may_repeat, caller, &mut tries).await?;
-    if !request.headers().contains_key(HOST)
-        && let Ok(authority) = lease.url().authority().parse()
-    {
-        // HTTP/1.0 may do without; HTTP/1.1, which the upstream is asked in, may not.
-        request.headers_mut().insert(HOST, authority);
-    }
+    let names_host = request.headers().contains_key(HOST);
     loop {
+        if !names_host && let Ok(authority) = lease.url().authority().parse() {
+            // HTTP/1.0 may do without; HTTP/1.1, which the upstream is asked in, may not.
+            request.headers_mut().insert(HOST, authority);
+        }
         let reused = lease.is_reused;
         let failure = match ask(group, lease, request, progress).await? {
             Ok(reply) => return Ok(reply),

@@ -57,8 +57,16 @@ enum Source {
     Own(Box<Wire>),
     /// The request's body is still on its way, in a task of its own: a client that does not read the answer before it
     /// has sent everything must not wait for itself.
-    Shared(Arc<Mutex<Stream>>, BytesMut),
+    Shared(Arc<Mutex<Shared>>, BytesMut),
     Over(Option<Box<Wire>>),
+}
+
+/// A connection on which a request and its answer are under way at once.
+#[derive(Debug)]
+struct Shared {
+    stream: Stream,
+    /// Whether the request was written whole.
+    is_sent: bool,
 }
 
 impl AnswerBody {
@@ -70,7 +78,7 @@ impl AnswerBody {
     /// A body that comes while `sender` is still sending.
     pub(super) fn beside(wire: Wire, framing: Framing, may_persist: bool, sender: Sender) -> Self {
         let Wire { stream, read, .. } = wire;
-        let stream = Arc::new(Mutex::new(stream));
+        let stream = Arc::new(Mutex::new(Shared { stream, is_sent: false }));
         tokio::spawn(pump(Arc::clone(&stream), sender));
         let source = Source::Shared(stream, read);
         AnswerBody { source, framing, may_persist, next: None, read: READ_MIN }.settled()
@@ -144,7 +152,7 @@ impl AnswerBody {
                     piece => return Poll::Ready(Ok(piece)),
                 },
                 Source::Shared(stream, read) => match self.framing.take(read)? {
-                    Piece::More => ready!(stream.lock().poll_fill(cx, read, self.read)),
+                    Piece::More => ready!(stream.lock().stream.poll_fill(cx, read, self.read)),
                     piece => return Poll::Ready(Ok(piece)),
                 },
             };
@@ -188,8 +196,11 @@ impl AnswerBody {
     fn finish(&mut self) {
         let wire = match std::mem::replace(&mut self.source, Source::Over(None)) {
             Source::Own(wire) => Some(wire),
-            Source::Shared(stream, read) => Arc::into_inner(stream)
-                .map(|stream| Box::new(Wire { stream: stream.into_inner(), read, write: Vec::new() })),
+            // One that owes the rest of a request would take the next request for it.
+            Source::Shared(shared, read) => Arc::into_inner(shared)
+                .map(Mutex::into_inner)
+                .filter(|shared| shared.is_sent)
+                .map(|shared| Box::new(Wire { stream: shared.stream, read, write: Vec::new() })),
             Source::Over(wire) => wire,
         };
         let wire = wire.filter(|wire| self.may_persist && wire.read.is_empty());
@@ -204,13 +215,16 @@ impl AnswerBody {
 
 /// Writes the rest of a request whose answer has begun. Ends when all is written, the client or the server breaks off,
 /// or nothing moves for [`PUMP_STALL`].
-async fn pump(stream: Arc<Mutex<Stream>>, mut sender: Sender) {
+async fn pump(shared: Arc<Mutex<Shared>>, mut sender: Sender) {
     let mut stall = Box::pin(tokio::time::sleep(PUMP_STALL));
     let mut seen = sender.written();
     poll_fn(|cx| {
-        if sender.poll_send(cx, &mut stream.lock()).is_ready() {
+        let mut locked = shared.lock();
+        if let Poll::Ready(sent) = sender.poll_send(cx, &mut locked.stream) {
+            locked.is_sent = sent.is_ok();
             return Poll::Ready(());
         }
+        drop(locked);
         while stall.as_mut().poll(cx).is_ready() {
             if sender.written() == seen {
                 return Poll::Ready(());

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
-use http::header::TRAILER;
+use http::header::{CONTENT_LENGTH, TRAILER};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body::Body;
 use tokio::io::AsyncWrite;
@@ -38,6 +38,8 @@ pub(super) struct Sender {
     framing: BodyFraming,
     /// Trailers that the head announces: others are not sent, as nobody has looked at them.
     announced: Vec<HeaderName>,
+    /// Bytes that the head has promised and that are still to come, where it tells a length.
+    left: Option<u64>,
     /// Whether something was taken from the body.
     is_touched: bool,
     ended: bool,
@@ -51,8 +53,10 @@ impl Sender {
             BodyFraming::Chunked => announced(headers),
             BodyFraming::Plain => Vec::new(),
         };
+        let length = headers.get(CONTENT_LENGTH).filter(|_| framing == BodyFraming::Plain);
+        let left = length.and_then(|l| l.to_str().ok()?.parse().ok());
         let ended = body.is_end_stream() && framing == BodyFraming::Plain;
-        Sender { out, at: 0, piece: Bytes::new(), body, framing, announced, is_touched: false, ended, written: 0 }
+        Sender { out, at: 0, piece: Bytes::new(), body, framing, announced, left, is_touched: false, ended, written: 0 }
     }
 
     /// The body, if nothing was taken from it.
@@ -118,6 +122,9 @@ impl Sender {
             if self.framing == BodyFraming::Plain && self.body.is_end_stream() {
                 self.ended = true;
             }
+            if self.ended && self.left.is_some_and(|left| left > 0) {
+                return Err(SendError::Body(BodyError::Short));
+            }
         }
         Ok(false)
     }
@@ -126,6 +133,9 @@ impl Sender {
         if data.is_empty() {
             // As a chunk it would be the last.
             return;
+        }
+        if let Some(left) = &mut self.left {
+            *left = left.saturating_sub(data.len() as u64);
         }
         let is_chunked = self.framing == BodyFraming::Chunked;
         if is_chunked {
