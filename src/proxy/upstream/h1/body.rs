@@ -242,3 +242,42 @@ pub fn idle_seconds(headers: &HeaderMap) -> Option<u64> {
     let value = headers.get("keep-alive")?.to_str().ok()?;
     value.split(',').find_map(|p| p.trim().strip_prefix("timeout=")?.trim().parse().ok())
 }
+
+#[cfg(test)]
+mod tests {
+    use http::header::CONTENT_LENGTH;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+    use crate::proxy::body::RequestBody;
+    use crate::proxy::upstream::h1::head::BodyFraming;
+
+    /// Whether the connection may be used again after an answer that came while a request with this length, which has
+    /// no body to send, was under way.
+    async fn is_kept(length: &'static str) -> bool {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let ours = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (mut server, _) = listener.accept().await.unwrap();
+        let headers = HeaderMap::from_iter([(CONTENT_LENGTH, length.parse().unwrap())]);
+        let sender = Sender::new(b"head".to_vec(), &headers, RequestBody::Empty, BodyFraming::Plain);
+        let mut body = AnswerBody::beside(*Wire::new(Stream::Tcp(ours)), Framing::Length(2), true, sender);
+        if length == "0" {
+            server.read_exact(&mut [0; 4]).await.unwrap();
+        }
+        // The pump has its turn, and ends.
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+        server.write_all(b"ok").await.unwrap();
+        let frame = poll_fn(|cx| body.poll_frame(cx)).await.unwrap().unwrap();
+        assert_eq!(frame.into_data().unwrap(), "ok");
+        body.is_end_stream() && body.wire().is_some()
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_owes_the_rest_of_a_request_is_not_kept() {
+        assert!(is_kept("0").await);
+        assert!(!is_kept("5").await);
+    }
+}

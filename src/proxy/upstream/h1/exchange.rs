@@ -38,7 +38,7 @@ pub enum Fault {
     /// It cannot be told where the answer ends.
     #[error(transparent)]
     Framing(#[from] FramingError),
-    /// More than [`INTERIM_MAX`] interim answers.
+    /// More than `INTERIM_MAX` interim answers.
     #[error("the answer does not come after many interim ones")]
     Interim,
     /// Another protocol, that nobody asked for.

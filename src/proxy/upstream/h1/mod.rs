@@ -4,7 +4,7 @@
 //! body, reads the head of the answer and hands out the body; nobody else ever looks at the socket, so that no task has
 //! to be woken and no message be passed on the way (RFC 9112).
 //!
-//! [`head`] writes and reads heads, [`framing`] finds where a body ends, [`request`] writes a request, [`exchange`] joins
+//! [`head`] writes and reads heads, [`framing`] finds where a body ends, `request` writes a request, [`exchange`] joins
 //! the two until the answer begins, and [`body`] hands its body out.
 
 pub mod body;

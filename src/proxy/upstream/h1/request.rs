@@ -55,7 +55,7 @@ impl Sender {
         };
         let length = headers.get(CONTENT_LENGTH).filter(|_| framing == BodyFraming::Plain);
         let left = length.and_then(|l| l.to_str().ok()?.parse().ok());
-        let ended = body.is_end_stream() && framing == BodyFraming::Plain;
+        let ended = body.is_end_stream() && framing == BodyFraming::Plain && left.is_none_or(|left| left == 0);
         Sender { out, at: 0, piece: Bytes::new(), body, framing, announced, left, is_touched: false, ended, written: 0 }
     }
 
