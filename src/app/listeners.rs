@@ -7,7 +7,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
-use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::mpsc::{Receiver, UnboundedSender, channel};
 
 use super::RunError;
 use crate::config::{Config, Listener, TlsCertificate};
@@ -104,13 +104,15 @@ impl Listeners {
         })
     }
 
-    /// Does what was planned. Cannot fail.
-    pub fn apply(&self, plan: Plan) {
+    /// Does what was planned. Cannot fail. The receiver ends when the sockets that are gone are closed: until then their
+    /// ports are taken.
+    pub fn apply(&self, plan: Plan) -> Receiver<()> {
+        let (sender, gone) = channel(1);
         let mut open = self.open.lock();
         for gone in &plan.gone {
             open.retain(|served| !Arc::ptr_eq(served, gone));
             let state = gone.load();
-            self.tell_all(|| Command::Unlisten(state.address, state.label.number));
+            self.tell_all(|| Command::Unlisten(state.address, state.label.number, sender.clone()));
         }
         for (served, state) in plan.kept {
             served.store(state);
@@ -122,6 +124,7 @@ impl Listeners {
             }
             open.push(served);
         }
+        gone
     }
 
     /// What is served now.

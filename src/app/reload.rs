@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::sync::{Mutex, watch};
@@ -16,6 +17,9 @@ use crate::model::clock::Clock;
 use crate::proxy::upstream::{Prepared, prepare};
 use crate::snapshot::refresh::Mutator;
 use crate::telemetry::log::LogHandle;
+
+/// Longest wait for sockets that are no longer listened on to be closed.
+const SOCKETS_CLOSE_MAX: Duration = Duration::from_secs(1);
 
 /// A reload that was put in force.
 #[derive(Debug)]
@@ -189,7 +193,8 @@ impl Reloader {
             self.upstreams.store(upstreams_before);
             NotReloaded::plain(format!("error: {e}"))
         })?;
-        self.listeners.apply(plan);
+        // What comes after may bind the same ports again. A worker that is stuck does not hold this up for long.
+        let _ = tokio::time::timeout(SOCKETS_CLOSE_MAX, self.listeners.apply(plan).recv()).await;
         self.geo.replace(geo);
         if let Err(error) = self.log.set_level(&level) {
             warnings.push(error.to_string());

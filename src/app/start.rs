@@ -244,7 +244,8 @@ async fn serve(
         current: Arc::clone(&current),
         clock,
     });
-    listeners.apply(plan);
+    // Nothing was open before.
+    drop(listeners.apply(plan));
     health.has_started();
     tokio::spawn(Arc::clone(&periodic).run(shutdown.clone()));
     tokio::spawn(upstream::watch(upstreams, shutdown.clone()));

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
 
 use super::start::Running;
 use super::{EXIT_INTERRUPTED, RunError};
@@ -111,8 +112,13 @@ async fn end(running: Running, ended: Ended) -> Result<(), RunError> {
 /// have `grace` to end.
 async fn finish_requests(running: &Running, delay: Duration, grace: Duration) {
     tokio::time::sleep(delay).await;
-    running.listeners.tell_all(|| Command::Drain);
     let begun = Instant::now();
+    let (sender, mut accepting) = mpsc::channel(1);
+    running.listeners.tell_all(|| Command::Drain(sender.clone()));
+    drop(sender);
+    // A connection that the kernel has made for us is not counted before it is accepted. A worker that is gone, or stuck,
+    // is not waited for longer than the requests are.
+    let _ = tokio::time::timeout(grace, accepting.recv()).await;
     let open = || -> i64 { running.listeners_open() };
     while begun.elapsed() < grace && (running.recorder.active() > 0 || open() > 0) {
         tokio::time::sleep(LOOK_EVERY).await;

@@ -84,7 +84,7 @@ reasons! {
     HeadersTooLarge = "headers_too_large", REQUEST_HEADER_FIELDS_TOO_LARGE, "http_request_error";
     /// The request target is longer than the listener takes.
     TargetTooLong = "target_too_long", URI_TOO_LONG, "http_request_error";
-    /// The client took too long over the request's body.
+    /// The client took too long over the request's head or body.
     RequestTimeout = "request_timeout", REQUEST_TIMEOUT, "http_request_error";
     /// The request asks for something only some protocols can, such as an upgrade that is not a WebSocket.
     UpgradeRefused = "upgrade_refused", BAD_REQUEST, "http_request_error";

@@ -13,7 +13,7 @@ use bytes::{Buf, Bytes};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use super::deadline::Turn;
+use super::deadline::{Turn, Upload};
 use super::forward::UpstreamAnswer;
 use super::headers::allowed_in_trailers;
 use super::pace::Pace;
@@ -104,6 +104,8 @@ pub enum RequestBody {
         pace: Pace,
         /// Whether it comes over HTTP/2.
         is_http2: bool,
+        /// Keeps the connection at work as long as the body is.
+        upload: Upload,
     },
 }
 
@@ -112,7 +114,7 @@ impl Body for RequestBody {
     type Error = BodyError;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let RequestBody::Stream { incoming, progress, max, pace, is_http2 } = self.get_mut() else {
+        let RequestBody::Stream { incoming, progress, max, pace, is_http2, .. } = self.get_mut() else {
             return Poll::Ready(None);
         };
         let polled = Pin::new(&mut *incoming).poll_frame(cx);

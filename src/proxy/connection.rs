@@ -11,13 +11,14 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
 
 use super::client_addr::speaks_proxy_protocol;
 use super::deadline::{Allowed, Clocked, ConnectionClock, Driven, Graceful, Registered};
 use super::flood::Counted;
 use super::listener::{ListenerState, Open};
 use super::per_address::Entered;
-use super::strict::Strict;
+use super::strict::{self, Strict};
 use super::tls::{self, ClientCertificate};
 use super::worker::Worker;
 use super::{proxy_protocol, request};
@@ -27,6 +28,8 @@ use crate::admission::ClientFacts;
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// Longest wait for the last bytes of a connection at rest to go out.
 const GOODBYE_MAX: Duration = Duration::from_secs(1);
+/// Bytes of [`PREFACE`] with which a method of HTTP/1 could begin as well.
+const AMBIGUOUS_MAX: usize = 4;
 /// Smallest head buffer hyper takes.
 const HEAD_BUFFER_MIN: usize = 8_192;
 
@@ -67,11 +70,11 @@ pub struct ConnectionFacts {
     _entered: Option<Entered>,
 }
 
-/// Serves one connection to its end.
+/// Serves one connection to its end. `stop` tells whether the listener it came through is gone: then it takes one request.
 pub async fn serve(
     worker: Arc<Worker>,
     listener: Arc<ListenerState>,
-    open: Open,
+    (open, stop): (Open, CancellationToken),
     mut stream: TcpStream,
     peer: SocketAddr,
 ) {
@@ -82,6 +85,10 @@ pub async fn serve(
     let allowed = Allowed { head: limits.header_timeout, idle: limits.idle_timeout };
     let registered = worker.connections.register(listener.label.number, allowed);
     let clock = Arc::clone(&registered.clock);
+    if stop.is_cancelled() {
+        clock.takes_no_more();
+    }
+    drop(stop);
     let (is_proxied, ipv6_prefix) = {
         let clients = &worker.view().snapshot.config.clients;
         (speaks_proxy_protocol(clients, peer), clients.ipv6_prefix)
@@ -127,7 +134,13 @@ pub async fn serve(
     let mut stream = Clocked::new(stream, Arc::clone(&clock));
     match &listener.tls {
         None => {
-            let Some(Ok(is_http2)) = clock.obeyed(stream.begins_with(PREFACE)).await else { return };
+            let begins = clock.obeyed(stream.begins_with(PREFACE)).await;
+            if begins.is_none() && clock.is_in_head() && stream.looked_at() < AMBIGUOUS_MAX {
+                worker.cell.malformed("slow_head");
+                refuse_slow_head(stream).await;
+                return;
+            }
+            let Some(Ok(is_http2)) = begins else { return };
             if is_http2 {
                 Box::pin(serve_http2(stream, facts(None, None, false))).await;
             } else {
@@ -161,6 +174,18 @@ fn is_proxy(worker: &Worker, peer: IpAddr) -> bool {
     worker.view().snapshot.config.clients.trusted_proxies.contains(peer)
 }
 
+/// Tells a client why its connection ends, though the head of its request is not whole, and hears it out for a moment:
+/// what is closed while bytes come is reset, and the answer with it.
+async fn refuse_slow_head<S: AsyncRead + AsyncWrite + Unpin>(mut io: S) {
+    let goodbye = async {
+        io.write_all(&strict::slow_head()).await?;
+        io.shutdown().await?;
+        tokio::io::copy(&mut io, &mut tokio::io::sink()).await
+    };
+    // Who does not take it gets nothing.
+    let _ = tokio::time::timeout(GOODBYE_MAX, goodbye).await;
+}
+
 /// Serves HTTP/1. A connection that waits for its next request for a while keeps nothing but its socket.
 async fn serve_http1<S>(io: S, facts: Arc<ConnectionFacts>)
 where
@@ -169,7 +194,7 @@ where
     let (clock, worker) = (Arc::clone(&facts.clock), Arc::clone(&facts.worker));
     let head_max = facts.listener.settings.limits.max_header_size.max(HEAD_BUFFER_MIN);
     let mut io = Strict::new(io, Arc::clone(&clock));
-    let ended = loop {
+    let (ended, driven) = loop {
         let facts = Arc::clone(&facts);
         let service = service_fn(move |request| request::handle(Arc::clone(&facts), request));
         let connection = http1::Builder::new()
@@ -180,12 +205,12 @@ where
         let mut driven = Box::new(Driven::new(Http1(connection), Arc::clone(&clock)));
         let ended = (&mut *driven).await;
         if ended.is_some() || !clock.is_resting() {
-            break ended;
+            break (ended, driven);
         }
         // Nothing is lost: it rests between two requests, when all that was read is used and all answers are written.
         let Some(parts) = driven.into_inner().0.into_parts().filter(|parts| parts.read_buf.is_empty()) else { return };
         io = parts.io.into_inner();
-        let Some(Ok(true)) = clock.undisturbed(io.wakes()).await else {
+        let Some(Ok(true)) = clock.obeyed(io.wakes()).await else {
             // TLS says goodbye; a peer that does not take it is not waited for.
             let _ = tokio::time::timeout(GOODBYE_MAX, io.shutdown()).await;
             return;
@@ -199,7 +224,13 @@ where
     match ended {
         Some(Err(error)) if error.is_parse_too_large() => worker.cell.malformed("head_too_large"),
         Some(Err(error)) if error.is_parse() => worker.cell.malformed("head"),
-        None if clock.is_in_head() => worker.cell.malformed("slow_head"),
+        None if clock.is_in_head() => {
+            worker.cell.malformed("slow_head");
+            let io = driven.into_inner().0.into_parts().and_then(|parts| parts.io.into_inner().with_begun_head());
+            if let Some(io) = io.filter(|_| !clock.is_tunnel()) {
+                refuse_slow_head(io).await;
+            }
+        }
         _ => {}
     }
 }
@@ -271,6 +302,8 @@ where
     B: http_body::Body + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
+    const TELLS: bool = false;
+
     fn finish(mut self: Pin<&mut Self>) {
         Pin::new(&mut self.0).graceful_shutdown();
     }
@@ -285,6 +318,8 @@ where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     E: hyper::rt::bounds::Http2ServerConnExec<S::Future, B>,
 {
+    const TELLS: bool = true;
+
     fn finish(mut self: Pin<&mut Self>) {
         Pin::new(&mut self.0).graceful_shutdown();
     }

@@ -14,6 +14,7 @@ use super::affinity;
 use super::body::{BodyProgress, RequestBody};
 use super::client_addr::is_forwarded_over_tls;
 use super::client_cert;
+use super::deadline::Upload;
 use super::forwarded::Forwarding;
 use super::grpc;
 use super::headers::{self, Origin, X_REQUEST_ID};
@@ -96,7 +97,10 @@ pub async fn forward(
     let pace = Pace::new(Arc::clone(&arrival.connection.clock), rate_min);
     let is_http2 = head.version == http::Version::HTTP_2;
     let body = match &progress {
-        Some(progress) => RequestBody::Stream { incoming: body, progress: Arc::clone(progress), max, pace, is_http2 },
+        Some(progress) => {
+            let (progress, upload) = (Arc::clone(progress), Upload::begin(&arrival.connection.clock));
+            RequestBody::Stream { incoming: body, progress, max, pace, is_http2, upload }
+        }
         None => RequestBody::Empty,
     };
     let request = Request::from_parts(head, body);

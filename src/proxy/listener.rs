@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockFilter, SockRef, Socket, Type};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
@@ -21,6 +21,20 @@ use crate::record::ticket::ListenerLabel;
 const BACKLOG: i32 = 4_096;
 /// Pause after a failure to accept that more trying would repeat at once, such as running out of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// How long handshakes of TCP that were under way when a socket is about to be closed have to come to their end: the time
+/// to the client and back.
+const HANDSHAKES_END: Duration = Duration::from_millis(200);
+
+/// Lets everything through but the beginnings of connections: segments with SYN and without ACK (RFC 9293 section 3.1).
+/// Looks at the byte of flags, the fourteenth of TCP's header.
+const NOTHING_NEW: [SockFilter; 5] = [
+    // A = flags; A &= SYN | ACK; if A == SYN drop, else accept.
+    SockFilter::new(0x30, 0, 0, 13),
+    SockFilter::new(0x54, 0, 0, 0x12),
+    SockFilter::new(0x15, 0, 1, 0x02),
+    SockFilter::new(0x06, 0, 0, 0),
+    SockFilter::new(0x06, 0, 0, u32::MAX),
+];
 
 /// A listener in force. Never changes: a reload puts another in its place, for connections made from then on.
 #[derive(Debug)]
@@ -81,7 +95,8 @@ fn socket(address: SocketAddr, shared: bool) -> io::Result<Socket> {
     Ok(socket)
 }
 
-/// Accepts until told to stop; then only what the kernel has accepted for us already.
+/// Accepts until told to stop; then only what clients have begun already. Closing the socket resets connections that
+/// clients think they have, so first no new ones may begin.
 pub async fn accept(
     worker: Arc<Worker>,
     socket: tokio::net::TcpListener,
@@ -97,7 +112,7 @@ pub async fn accept(
         match accepted {
             Ok((stream, peer)) => {
                 is_failing = false;
-                serve(&worker, served.load_full(), stream, peer);
+                serve(&worker, served.load_full(), &stop, stream, peer);
             }
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
@@ -110,23 +125,42 @@ pub async fn accept(
             }
         }
     }
-    // Closing the socket would reset connections that clients think they have.
     let Ok(socket) = socket.into_std() else { return };
+    let is_closed_to_new = close_to_new(&socket).is_ok();
+    accept_what_is_there(&worker, &socket, &served, &stop);
+    if is_closed_to_new {
+        tokio::time::sleep(HANDSHAKES_END).await;
+        accept_what_is_there(&worker, &socket, &served, &stop);
+    }
+}
+
+/// From now on nobody begins a connection; those that were begun may still be made, and accepted.
+fn close_to_new(socket: &TcpListener) -> io::Result<()> {
+    SockRef::from(socket).attach_filter(&NOTHING_NEW)
+}
+
+fn accept_what_is_there(worker: &Arc<Worker>, socket: &TcpListener, served: &Served, stop: &CancellationToken) {
     for _ in 0..BACKLOG {
         let Ok((stream, peer)) = socket.accept() else { return };
         let stream = stream.set_nonblocking(true).and_then(|()| tokio::net::TcpStream::from_std(stream));
         let Ok(stream) = stream else { continue };
-        serve(&worker, served.load_full(), stream, peer);
+        serve(worker, served.load_full(), stop, stream, peer);
     }
 }
 
-fn serve(worker: &Arc<Worker>, state: Arc<ListenerState>, stream: tokio::net::TcpStream, peer: SocketAddr) {
+fn serve(
+    worker: &Arc<Worker>,
+    state: Arc<ListenerState>,
+    stop: &CancellationToken,
+    stream: tokio::net::TcpStream,
+    peer: SocketAddr,
+) {
     let open = Open::new(&state.open);
     if open.before >= i64::try_from(state.settings.limits.max_connections).unwrap_or(i64::MAX) {
         worker.cell.malformed("too_many_connections");
         return;
     }
-    tokio::spawn(connection::serve(Arc::clone(worker), state, open, stream, peer));
+    tokio::spawn(connection::serve(Arc::clone(worker), state, (open, stop.clone()), stream, peer));
 }
 
 /// Whether the failure concerns the connection that was to be accepted, not the socket.
@@ -157,6 +191,17 @@ impl Drop for Open {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_socket_closed_to_new_connections_keeps_those_it_has() {
+        let (address, sockets) = bind("127.0.0.1:0".parse().unwrap(), 1, false).unwrap();
+        let _before = std::net::TcpStream::connect(address).unwrap();
+        close_to_new(&sockets[0]).unwrap();
+        let after = std::net::TcpStream::connect_timeout(&address, Duration::from_millis(50));
+        assert_eq!(after.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        sockets[0].accept().unwrap();
+        assert_eq!(sockets[0].accept().unwrap_err().kind(), io::ErrorKind::WouldBlock);
+    }
 
     #[test]
     fn workers_share_a_port_that_is_nobody_elses() {

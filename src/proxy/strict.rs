@@ -22,6 +22,7 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use self::refusal::Refusal;
+pub(super) use self::refusal::slow_head;
 use self::scan::{Scan, Wrong};
 use super::deadline::ConnectionClock;
 
@@ -55,6 +56,11 @@ impl<S> Strict<S> {
             refusal: None,
             ahead: Vec::new(),
         }
+    }
+
+    /// The stream itself, if a head has begun and not ended, and all answers before it have gone out.
+    pub fn with_begun_head(self) -> Option<S> {
+        (self.is_flushed && self.refusal.is_none() && self.scan.has_begun_head()).then_some(self.inner)
     }
 
     /// Tells the clock whether the stream stands between two requests.

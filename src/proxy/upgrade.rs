@@ -200,6 +200,8 @@ impl<F: Future + Unpin> Future for Tunnel<F> {
 }
 
 impl<F> Graceful for Tunnel<F> {
+    const TELLS: bool = true;
+
     /// The client's side sees by its clock that it is time, and says goodbye between two frames.
     fn finish(self: Pin<&mut Self>) {}
 }

@@ -9,7 +9,9 @@ use ahash::AHashMap;
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::deadline::{Connections, SWEEP_EVERY};
 use super::listener::{self, Served};
@@ -32,10 +34,11 @@ pub enum Command {
     /// Accept on this socket, for whichever listener is served on it.
     Listen(StdListener, Arc<Served>),
     /// Stop accepting on the socket of this address, and let the connections of the listener with this number finish
-    /// what they are doing.
-    Unlisten(SocketAddr, u16),
-    /// Stop accepting at all; finish what is running.
-    Drain,
+    /// what they are doing. The sender is dropped when the socket is closed.
+    Unlisten(SocketAddr, u16, mpsc::Sender<()>),
+    /// Stop accepting at all; finish what is running. The sender is dropped when nothing more is accepted: from then on
+    /// every connection there is has been counted.
+    Drain(mpsc::Sender<()>),
     /// End every connection and the thread.
     End,
 }
@@ -134,7 +137,8 @@ impl Worker {
 
     /// Runs the worker until it is told to end.
     pub async fn run(self: Arc<Self>, mut commands: mpsc::UnboundedReceiver<Command>) {
-        let mut accepting: HashMap<SocketAddr, CancellationToken> = HashMap::new();
+        let mut accepting: HashMap<SocketAddr, (CancellationToken, JoinHandle<()>)> = HashMap::new();
+        let acceptors = TaskTracker::new();
         let mut sweep = tokio::time::interval(SWEEP_EVERY);
         sweep.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         loop {
@@ -151,26 +155,37 @@ impl Worker {
                 Some(Command::Listen(socket, served)) => {
                     let stop = CancellationToken::new();
                     let state = served.load_full();
-                    accepting.insert(state.address, stop.clone());
                     match tokio::net::TcpListener::from_std(socket) {
                         Ok(socket) => {
-                            tokio::spawn(listener::accept(Arc::clone(&self), socket, served, stop));
+                            let accept = listener::accept(Arc::clone(&self), socket, served, stop.clone());
+                            accepting.insert(state.address, (stop, acceptors.spawn(accept)));
                         }
                         Err(error) => tracing::error!(%error, listener = state.label.name, "cannot accept"),
                     }
                 }
-                Some(Command::Unlisten(address, listener)) => {
-                    if let Some(stop) = accepting.remove(&address) {
+                Some(Command::Unlisten(address, listener, done)) => {
+                    if let Some((stop, acceptor)) = accepting.remove(&address) {
                         stop.cancel();
+                        tokio::spawn(async move {
+                            // However it ended, the socket is closed.
+                            let _ = acceptor.await;
+                            drop(done);
+                        });
                     }
                     self.connections.drain_listener(listener);
                 }
-                Some(Command::Drain) => {
-                    accepting.drain().for_each(|(_, stop)| stop.cancel());
+                Some(Command::Drain(done)) => {
+                    accepting.drain().for_each(|(_, (stop, _))| stop.cancel());
                     self.connections.drain();
+                    acceptors.close();
+                    let acceptors = acceptors.clone();
+                    tokio::spawn(async move {
+                        acceptors.wait().await;
+                        drop(done);
+                    });
                 }
                 Some(Command::End) | None => {
-                    accepting.drain().for_each(|(_, stop)| stop.cancel());
+                    accepting.drain().for_each(|(_, (stop, _))| stop.cancel());
                     self.connections.end();
                     return;
                 }

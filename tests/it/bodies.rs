@@ -3,7 +3,8 @@
 use std::io::{Read, Write};
 use std::time::Duration;
 
-use super::support::message::Ended;
+use super::support::message::{Ended, Framing};
+use super::support::wait::LIMIT;
 use super::support::{BadOrigin, Gateway, OPEN, Origin, Setup, until};
 
 fn open() -> (Origin, Gateway) {
@@ -165,6 +166,30 @@ fn an_answer_before_the_body_is_delivered() {
     let mut connection = gateway.connect();
     connection.send("POST /early HTTP/1.1\r\nHost: a\r\nContent-Length: 100000000\r\n\r\nsome");
     assert_eq!(connection.answer().status, 413);
+}
+
+#[test]
+fn a_body_may_outlive_its_answer() {
+    let (tell, told) = std::sync::mpsc::channel();
+    let origin = BadOrigin::start(move |mut exchange| {
+        if exchange.head().is_some() {
+            exchange.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+            let _ = tell.send(exchange.reader().body(Framing::Length(8)).unwrap().0);
+        }
+    });
+    let limits = "[listeners.public]\naddress = \"{traffic}\"\n[listeners.public.limits]\nheader_timeout = \"500ms\"\n";
+    let gateway = Setup::new(&format!("{limits}{OPEN}")).origin(&origin.url()).start();
+    let mut connection = gateway.connect();
+    connection.send("POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 8\r\n\r\n");
+    assert_eq!(connection.answer().expect(200).text(), "ok");
+    // What comes now is no head, and takes longer than a head may.
+    for _ in 0..8 {
+        std::thread::sleep(Duration::from_millis(200));
+        connection.send("x");
+    }
+    assert_eq!(told.recv_timeout(LIMIT).unwrap(), b"xxxxxxxx");
+    connection.send(gateway.get("/b").bytes());
+    assert_eq!(connection.answer().expect(200).text(), "ok");
 }
 
 #[test]

@@ -9,11 +9,11 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use super::{Allowed, DRAIN, END, RUN, SWEEP_EVERY};
+use super::{Allowed, CLOSE, DRAIN, END, RUN, SWEEP_EVERY};
 
 /// How long a connection without a request is waited for once it is to finish: what its client has sent already is on
 /// its way to us.
-const FINISH_MAX: Duration = Duration::from_millis(500);
+const FINISH_MAX: Duration = Duration::from_secs(1);
 
 /// How long a connection waits for its next request until it gives its buffers back.
 const REST_AFTER: Duration = Duration::from_secs(2);
@@ -30,6 +30,8 @@ pub struct ConnectionClock {
     open: AtomicU32,
     /// Those of them that wait for us, not for the client.
     ours: AtomicU32,
+    /// Bodies of requests that are not over. A body may outlive the answer to its request.
+    bodies: AtomicU32,
     /// Whether the first bytes of a head have come.
     in_head: AtomicBool,
     /// Whether what comes is a handshake, which has a deadline of its own.
@@ -62,6 +64,7 @@ impl ConnectionClock {
             listener,
             open: AtomicU32::new(0),
             ours: AtomicU32::new(0),
+            bodies: AtomicU32::new(0),
             in_head: AtomicBool::new(false),
             in_handshake: AtomicBool::new(false),
             is_http2: AtomicBool::new(false),
@@ -129,7 +132,7 @@ impl ConnectionClock {
 
     /// Sends the connection to rest if it has waited long enough for its next request.
     pub(super) fn rest_if_due(&self, sweep: u32) {
-        let is_idle = self.open.load(Ordering::Relaxed) == 0 && !self.is_in_head();
+        let is_idle = !self.is_busy() && !self.is_in_head();
         let is_other = self.is_http2.load(Ordering::Relaxed) || self.is_tunnel() || self.is_draining();
         if !is_idle || is_other || self.is_resting() || !self.is_quiet() {
             return;
@@ -173,6 +176,16 @@ impl ConnectionClock {
         self.open.load(Ordering::Relaxed) > 0
     }
 
+    /// Whether a request is not over, or its body is not.
+    pub fn is_busy(&self) -> bool {
+        self.has_requests() || self.bodies.load(Ordering::Relaxed) > 0
+    }
+
+    /// Asks the connection to finish what it is doing and take no more.
+    pub fn takes_no_more(&self) {
+        self.command(DRAIN);
+    }
+
     /// Whether the connection is to take no further request.
     pub fn is_draining(&self) -> bool {
         self.order.load(Ordering::Relaxed) != RUN
@@ -189,27 +202,17 @@ impl ConnectionClock {
         self.unfinished.store(unfinished, Ordering::Relaxed);
     }
 
-    /// Drives `future` until it is ready; `None` when the connection is to end before.
+    /// Drives `future` until it is ready; `None` when the connection is to end before. What has come already is taken
+    /// first.
     pub async fn obeyed<T>(&self, future: impl Future<Output = T>) -> Option<T> {
         let mut future = std::pin::pin!(future);
         std::future::poll_fn(|cx| {
             self.listen(cx);
+            let polled = future.as_mut().poll(cx).map(Some);
             match self.order.load(Ordering::Relaxed) {
                 END => Poll::Ready(None),
-                _ => future.as_mut().poll(cx).map(Some),
-            }
-        })
-        .await
-    }
-
-    /// Drives `future` until it is ready; `None` when the connection is to take no further request before.
-    pub async fn undisturbed<T>(&self, future: impl Future<Output = T>) -> Option<T> {
-        let mut future = std::pin::pin!(future);
-        std::future::poll_fn(|cx| {
-            self.listen(cx);
-            match self.is_draining() {
-                true => Poll::Ready(None),
-                false => future.as_mut().poll(cx).map(Some),
+                CLOSE if polled.is_pending() && !self.is_in_head() => Poll::Ready(None),
+                _ => polled,
             }
         })
         .await
@@ -231,13 +234,13 @@ impl ConnectionClock {
             return;
         }
         // The time of a head counts from its first byte.
-        if self.open.load(Ordering::Relaxed) > 0 || !self.in_head.swap(true, Ordering::Relaxed) {
+        if self.is_busy() || !self.in_head.swap(true, Ordering::Relaxed) {
             self.moved();
         }
     }
 
     pub(super) fn bytes_written(&self) {
-        if self.open.load(Ordering::Relaxed) > 0 && !self.is_http2.load(Ordering::Relaxed) {
+        if self.has_requests() && !self.is_http2.load(Ordering::Relaxed) {
             self.moved();
         }
     }
@@ -246,29 +249,30 @@ impl ConnectionClock {
     pub(super) fn due(&self, sweep: u32) -> Option<u8> {
         let order = self.order.load(Ordering::Relaxed);
         let is_http2 = self.is_http2.load(Ordering::Relaxed);
-        let is_idle = self.open.load(Ordering::Relaxed) == 0;
+        let is_idle = !self.is_busy();
         let allowed = match (is_idle, self.is_in_head()) {
             (true, true) if self.in_handshake.load(Ordering::Relaxed) => return None,
             (true, true) => self.allowed.head,
-            (true, false) if order == DRAIN && !is_http2 => self.allowed.idle.min(FINISH_MAX),
+            (true, false) if order != RUN && !is_http2 => self.allowed.idle.min(FINISH_MAX),
             (true, false) => self.allowed.idle,
             (false, _) if self.ours.load(Ordering::Relaxed) > 0 => return None,
             (false, _) => self.allowed.idle,
         };
         let passed = SWEEP_EVERY.saturating_mul(sweep.wrapping_sub(self.since.load(Ordering::Relaxed)));
         if passed <= allowed {
-            None
-        } else if is_http2 && is_idle && order == RUN {
-            // The peer is told, so that it does not send a request into a connection that ends.
-            Some(DRAIN)
-        } else {
-            Some(END)
+            return None;
         }
+        Some(match (is_idle && !self.is_in_head(), is_http2, order) {
+            // The peer is told, so that it does not send a request into a connection that ends.
+            (true, true, RUN) => DRAIN,
+            (true, false, RUN | DRAIN) => CLOSE,
+            _ => END,
+        })
     }
 
     pub(super) fn command(&self, order: u8) {
         if self.order.fetch_max(order, Ordering::Relaxed) < order {
-            if self.open.load(Ordering::Relaxed) == 0 && !self.is_in_head() {
+            if !self.is_busy() && !self.is_in_head() {
                 self.moved();
             }
             if let Some(waker) = self.waker.lock().as_ref() {
@@ -328,5 +332,24 @@ impl Drop for Turn {
         }
         self.clock.open.fetch_sub(1, Ordering::Relaxed);
         self.clock.moved();
+    }
+}
+
+/// The body of a request on its connection's clock. Its client may still send it when the answer has ended.
+#[derive(Debug)]
+pub struct Upload(Arc<ConnectionClock>);
+
+impl Upload {
+    /// Notes that a body begins.
+    pub fn begin(clock: &Arc<ConnectionClock>) -> Self {
+        clock.bodies.fetch_add(1, Ordering::Relaxed);
+        Upload(Arc::clone(clock))
+    }
+}
+
+impl Drop for Upload {
+    fn drop(&mut self) {
+        self.0.bodies.fetch_sub(1, Ordering::Relaxed);
+        self.0.moved();
     }
 }

@@ -18,15 +18,20 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-pub use clock::{ConnectionClock, Turn};
+pub use clock::{ConnectionClock, Turn, Upload};
 pub use stream::{AHEAD_MAX, Clocked};
 
 /// How often connections are looked at; deadlines are kept to this precision.
 pub const SWEEP_EVERY: Duration = Duration::from_millis(250);
 
+/// Serve.
 const RUN: u8 = 0;
+/// Take no request after the next one, and tell the client so.
 const DRAIN: u8 = 1;
-const END: u8 = 2;
+/// Take what has come already, and nothing else.
+const CLOSE: u8 = 2;
+/// End, whatever is under way.
+const END: u8 = 3;
 
 /// How long a connection may be in each state.
 #[derive(Debug, Clone, Copy)]
@@ -141,6 +146,10 @@ impl Drop for Registered {
 
 /// A connection that can be asked to finish.
 pub trait Graceful {
+    /// Whether the peer is told ahead of the end which requests are taken. Otherwise each answer tells that it is the last
+    /// one, and the connection is only closed where no request has come.
+    const TELLS: bool;
+
     /// Finish what is running, take nothing new.
     fn finish(self: Pin<&mut Self>);
 }
@@ -170,16 +179,25 @@ impl<C: Future + Graceful + Unpin> Future for Driven<C> {
     type Output = Option<C::Output>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<C::Output>> {
-        self.clock.listen(cx);
-        match self.clock.order.load(Ordering::Relaxed) {
+        let this = &mut *self;
+        this.clock.listen(cx);
+        let order = this.clock.order.load(Ordering::Relaxed);
+        match order {
             END => return Poll::Ready(None),
-            RUN if self.clock.is_resting() => return Poll::Ready(None),
-            DRAIN if !self.finishing => {
-                self.finishing = true;
-                Pin::new(&mut self.connection).finish();
-            }
+            RUN if this.clock.is_resting() => return Poll::Ready(None),
             _ => {}
         }
-        Pin::new(&mut self.connection).poll(cx).map(Some)
+        let polled = Pin::new(&mut this.connection).poll(cx).map(Some);
+        let finishes_at = if C::TELLS { DRAIN } else { CLOSE };
+        if polled.is_ready() || this.finishing || order < finishes_at {
+            return polled;
+        }
+        // hyper closes a connection that seems idle to it, though a head may be on its way.
+        if !C::TELLS && (this.clock.is_busy() || this.clock.is_in_head()) {
+            return polled;
+        }
+        this.finishing = true;
+        Pin::new(&mut this.connection).finish();
+        Pin::new(&mut this.connection).poll(cx).map(Some)
     }
 }

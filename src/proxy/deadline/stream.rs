@@ -34,6 +34,11 @@ impl Clocked {
         Clocked { inner, clock, ahead: [0; AHEAD_MAX], read: 0, seen: 0 }
     }
 
+    /// Bytes that were looked at and not read yet.
+    pub fn looked_at(&self) -> usize {
+        self.seen - self.read
+    }
+
     /// Whether the stream begins with `wanted`. The bytes looked at are read again by whoever reads first.
     ///
     /// # Errors

@@ -49,7 +49,7 @@ fn whoever_is_waited_for_decides() {
     sweeps(&c, 8);
     clients.clock.bytes_written();
     sweeps(&c, 8);
-    assert_eq!([&idle, &ours, &clients].map(order), [END, RUN, RUN]);
+    assert_eq!([&idle, &ours, &clients].map(order), [END, RUN, RUN], "first closed, then ended");
     sweeps(&c, 1);
     assert_eq!([&ours, &clients].map(order), [RUN, END], "the upstream's time is not the client's");
 }
@@ -78,8 +78,37 @@ fn nobody_waits_long_for_a_silent_client_at_the_end() {
     c.drain_listener(1);
     assert_eq!([&silent, &begun].map(order), [DRAIN, RUN]);
     c.drain();
-    sweeps(&c, 3);
-    assert_eq!([&silent, &begun].map(order), [END, DRAIN]);
+    sweeps(&c, 4);
+    assert_eq!([&silent, &begun].map(order), [DRAIN, DRAIN], "what it has sent may be on its way");
+    sweeps(&c, 1);
+    assert_eq!([&silent, &begun].map(order), [CLOSE, END], "a head has its own time");
+    sweeps(&c, 5);
+    assert_eq!(order(&silent), END);
+}
+
+#[test]
+fn an_upload_that_outlives_its_answer_keeps_the_connection_at_work() {
+    let c = Arc::<Connections>::default();
+    let allowed = Allowed { head: Duration::from_secs(1), idle: Duration::from_secs(4) };
+    let r = c.register(0, allowed);
+    let (turn, upload) = (Turn::begin(&r.clock), Upload::begin(&r.clock));
+    drop(turn);
+    r.clock.set_quiet(true);
+    for _ in 0..9 {
+        sweeps(&c, 2);
+        r.clock.bytes_read();
+        assert!(!r.clock.is_in_head(), "what comes is its body");
+    }
+    assert!(!r.clock.is_resting() && order(&r) == RUN);
+    sweeps(&c, 16);
+    assert_eq!(order(&r), RUN);
+    sweeps(&c, 1);
+    assert_eq!(order(&r), END, "a client that stands still has the time of one");
+    let again = c.register(0, allowed);
+    again.clock.set_quiet(true);
+    drop((upload, Upload::begin(&again.clock)));
+    sweeps(&c, 9);
+    assert!(again.clock.is_resting(), "after it comes the pause between requests");
 }
 
 #[test]

@@ -43,20 +43,7 @@ impl Refusal {
             }
             (_, cause) => told(Reason::MalformedRequest, detail(cause)),
         };
-        let (number, phrase) = (status.as_u16(), status.canonical_reason().unwrap_or("Error"));
-        let (code, kind) = (reason.code(), reason.proxy_error());
-        let body = format!(
-            "{{\"type\":\"about:blank\",\"title\":\"{phrase}\",\"status\":{number},\"code\":\"{code}\",\
-             \"detail\":\"{detail}\"}}\n"
-        );
-        let length = body.len();
-        let date = httpdate::HttpDate::from(std::time::SystemTime::now());
-        let text = format!(
-            "HTTP/1.1 {number} {phrase}\r\ncontent-type: application/problem+json\r\ncache-control: no-store\r\n\
-             proxy-status: argus; error={kind}; details=\"{code}\"\r\nconnection: close\r\ncontent-length: {length}\r\n\
-             date: {date}\r\n\r\n{body}"
-        );
-        Refusal { text: text.into_bytes(), sent: 0 }
+        Refusal { text: text(reason, status, detail), sent: 0 }
     }
 
     /// What is still to be written.
@@ -68,6 +55,29 @@ impl Refusal {
     pub(super) fn sent(&mut self, bytes: usize) {
         self.sent = self.text.len().min(self.sent + bytes);
     }
+}
+
+/// The answer to a head that has begun and does not come to its end.
+pub(in crate::proxy) fn slow_head() -> Vec<u8> {
+    let (reason, status, detail) = told(Reason::RequestTimeout, "The request's head did not come to its end in time.");
+    text(reason, status, detail)
+}
+
+fn text(reason: Reason, status: StatusCode, detail: &str) -> Vec<u8> {
+    let (number, phrase) = (status.as_u16(), status.canonical_reason().unwrap_or("Error"));
+    let (code, kind) = (reason.code(), reason.proxy_error());
+    let body = format!(
+        "{{\"type\":\"about:blank\",\"title\":\"{phrase}\",\"status\":{number},\"code\":\"{code}\",\
+         \"detail\":\"{detail}\"}}\n"
+    );
+    let length = body.len();
+    let date = httpdate::HttpDate::from(std::time::SystemTime::now());
+    let text = format!(
+        "HTTP/1.1 {number} {phrase}\r\ncontent-type: application/problem+json\r\ncache-control: no-store\r\n\
+         proxy-status: argus; error={kind}; details=\"{code}\"\r\nconnection: close\r\ncontent-length: {length}\r\n\
+         date: {date}\r\n\r\n{body}"
+    );
+    text.into_bytes()
 }
 
 fn told(reason: Reason, detail: &'static str) -> (Reason, StatusCode, &'static str) {

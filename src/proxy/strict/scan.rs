@@ -87,6 +87,11 @@ impl Scan {
         matches!(&self.phase, Phase::Head(head) if head.lines == 0 && head.empty_lines == 0) && self.line_len == 0
     }
 
+    /// Whether something of a head has come, an empty line before it aside, and not all of it.
+    pub(super) fn has_begun_head(&self) -> bool {
+        matches!(&self.phase, Phase::Head(head) if head.lines > 0 || self.line_len > 0)
+    }
+
     /// Whether the first line of a head has become long and not ended: where a head is too large, it is for its target.
     pub(super) fn is_in_long_target(&self) -> bool {
         matches!(&self.phase, Phase::Head(head) if head.lines == 0) && self.line_len > LONG_TARGET

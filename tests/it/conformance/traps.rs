@@ -10,7 +10,7 @@ use crate::support::{BadOrigin, KEYED, OPEN, Setup, until};
 #[test]
 fn x01_a_silent_connection_is_not_waited_for() {
     let stand = Stand::limited("header_timeout = \"300ms\"\nidle_timeout = \"300ms\"");
-    for begun in ["", "P", "PRI * HTTP/2.0\r\n\r\nS"] {
+    for begun in ["", "PRI * HT", "PRI * HTTP/2.0\r\n\r\nS"] {
         assert!(stand.gateway.connect().send(begun).is_closed(), "{begun:?}");
     }
 }

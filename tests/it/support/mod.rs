@@ -18,6 +18,7 @@ pub mod frames;
 pub mod gateway;
 pub mod h2;
 pub mod h2_origin;
+pub mod load;
 pub mod message;
 pub mod origin;
 pub mod ports;
