@@ -100,4 +100,6 @@ pub struct ListenerLimits {
     pub max_connections_per_address: Option<usize>,
     /// Bytes a second with which a body comes; 0 for no bound.
     pub min_body_rate: u64,
+    /// Bytes a second with which a client takes an answer; 0 for no bound.
+    pub min_answer_rate: u64,
 }

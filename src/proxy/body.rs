@@ -335,10 +335,11 @@ impl Body for ResponseBody {
         };
         match &polled {
             Poll::Ready(Some(Ok(frame))) => {
+                let bytes = frame.data_ref().map_or(0, |d| d.len() as u64);
                 if let Some(turn) = &mut this.turn {
-                    turn.is_clients();
+                    turn.handed(bytes);
                 }
-                this.count(frame.data_ref().map_or(0, |d| d.len() as u64));
+                this.count(bytes);
                 if this.is_end_stream() {
                     this.reached_end();
                 }

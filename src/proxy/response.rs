@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::header::{CONNECTION, STRICT_TRANSPORT_SECURITY, VIA};
+use http::header::{CONNECTION, CONTENT_TYPE, STRICT_TRANSPORT_SECURITY, VIA};
 use http::{HeaderName, HeaderValue, Response};
 use jiff::{SignedDuration, Timestamp};
 
@@ -98,12 +98,16 @@ pub fn pass_on(
     arrival: &Arrival,
     mut answer: UpstreamAnswer,
     told: &Told,
-    (mut ticket, turn): (Box<Ticket>, Turn),
+    (mut ticket, mut turn): (Box<Ticket>, Turn),
 ) -> Response<ResponseBody> {
     ticket.status = answer.answer.head.status.as_u16();
     ticket.outcome = Outcome::Answering;
     headers::remove_hop_by_hop(&mut answer.answer.head.headers);
     rules::headers::of_response(&mut answer.answer.head.headers, arrival, told, &ticket);
+    let rate_min = arrival.connection.listener.settings.limits.min_answer_rate;
+    if rate_min > 0 && told.grpc.is_none() && !is_event_stream(&answer.answer.head.headers) {
+        turn.is_measured(rate_min);
+    }
     let (mut head, body) = ResponseBody::upstream(answer, ticket, turn);
     let received = head.version;
     head.headers.append(VIA, headers::via(received));
@@ -116,6 +120,13 @@ pub fn pass_on(
     *response.status_mut() = head.status;
     *response.headers_mut() = head.headers;
     response
+}
+
+/// Whether the answer is a stream of events, which comes as slowly as things happen.
+fn is_event_stream(headers: &http::HeaderMap) -> bool {
+    const EVENTS: &[u8] = b"text/event-stream";
+    let kind = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+    kind.and_then(|kind| kind.get(..EVENTS.len())).is_some_and(|kind| kind.eq_ignore_ascii_case(EVENTS))
 }
 
 /// Tells an HTTP/1 client that the connection ends with this answer, when Argus is about to stop.

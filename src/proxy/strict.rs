@@ -63,6 +63,12 @@ impl<S> Strict<S> {
         (self.is_flushed && self.refusal.is_none() && self.scan.has_begun_head()).then_some(self.inner)
     }
 
+    fn note_unflushed(&mut self) {
+        self.is_flushed = false;
+        self.clock.set_flushed(false);
+        self.clock.set_quiet(false);
+    }
+
     /// Tells the clock whether the stream stands between two requests.
     fn note_quiet(&self) {
         self.clock.set_quiet(self.is_flushed && self.scan.is_between_requests());
@@ -131,8 +137,7 @@ impl<S: AsyncWrite + Unpin> Strict<S> {
                 self.refusal = Some(Refusal::new(buf, self.clock.malformed(), is_long_target));
             }
         }
-        self.is_flushed = false;
-        self.clock.set_quiet(false);
+        self.note_unflushed();
         let Some(refusal) = &mut self.refusal else { return Poll::Ready(None) };
         while !refusal.rest().is_empty() {
             match ready!(Pin::new(&mut self.inner).poll_write(cx, refusal.rest())) {
@@ -156,6 +161,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Strict<S> {
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
         ready!(Pin::new(&mut self.inner).poll_flush(cx))?;
         self.is_flushed = true;
+        self.clock.set_flushed(true);
         self.note_quiet();
         Poll::Ready(Ok(()))
     }
@@ -178,8 +184,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Strict<S> {
         {
             return Poll::Ready(written);
         }
-        self.is_flushed = false;
-        self.clock.set_quiet(false);
+        self.note_unflushed();
         Pin::new(&mut self.inner).poll_write_vectored(cx, bufs)
     }
 }

@@ -4,8 +4,9 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
+use super::support::frames::Frames;
 use super::support::wait::LIMIT;
-use super::support::{BadOrigin, Gateway, OPEN, Origin, Setup};
+use super::support::{BadOrigin, Gateway, OPEN, Origin, Setup, until};
 
 /// What goes through in one go.
 const BODY_BYTES: u64 = 1 << 30;
@@ -132,4 +133,58 @@ fn memory_is_flat_while_a_large_body_goes_to_a_slow_origin() {
     let growth = memory(&gateway, "VmHWM").saturating_sub(before);
     assert!(growth < GROWTH_MAX, "grew by {growth} bytes");
     assert!(reader.join().unwrap() >= BODY_BYTES);
+}
+
+/// A gateway whose clients have to take answers quickly.
+fn demanding(origin: &str, more: &str) -> Gateway {
+    let limits = "[listeners.public]\naddress = \"{traffic}\"\n[listeners.public.limits]\nmin_answer_rate = \"1GiB\"\n";
+    Setup::new(&format!("{limits}{OPEN}{more}")).origin(origin).start()
+}
+
+fn slow_readers(gateway: &Gateway) -> f64 {
+    gateway.metric("argus_malformed_requests_total", &["cause=\"slow_reader\""])
+}
+
+#[test]
+fn whoever_takes_an_answer_byte_by_byte_is_cut_off() {
+    let origin = Origin::start();
+    let events = BadOrigin::start(|mut exchange| {
+        exchange.request();
+        exchange.send("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n");
+        exchange.send(vec![b'x'; 64 << 20]);
+    });
+    let route = format!("[routes.events]\npaths = [\"/events\"]\nupstream = \"{}\"\nauth = \"none\"\n", events.url());
+    let gateway = demanding(&origin.url(), &route);
+    // Who waits for events may take its time.
+    let mut patient = gateway.connect();
+    patient.send(gateway.get("/events").bytes());
+    let mut connection = gateway.connect();
+    connection.send(gateway.get("/chunked/1000000000").bytes());
+    // Never silent for long, so that no time of silence ends it.
+    until("the slow reader to be cut off", || {
+        connection.stream().read_exact(&mut [0; 100]).ok();
+        (slow_readers(&gateway) == 1.0).then_some(())
+    });
+    // Over HTTP/2, by not opening the window.
+    let mut frames = Frames::open(gateway.at.traffic);
+    frames.get(1, "/chunked/1000000000");
+    until("the slow reader to be cut off", || (slow_readers(&gateway) == 2.0).then_some(()));
+    until("all others to be gone", || (gateway.metric("argus_active_requests", &[]) == 1.0).then_some(()));
+    assert_eq!(slow_readers(&gateway), 2.0);
+    assert!(patient.stream().read(&mut [0; 1]).is_ok_and(|n| n == 1));
+}
+
+#[test]
+fn whoever_takes_what_there_is_is_not_slow() {
+    let source = BadOrigin::start(|mut exchange| {
+        exchange.request();
+        exchange.send("HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n");
+        for _ in 0..8 {
+            std::thread::sleep(Duration::from_secs(1));
+            exchange.send("x");
+        }
+    });
+    let gateway = demanding(&source.url(), "");
+    assert_eq!(gateway.get("/a").send().expect(200).text(), "xxxxxxxx");
+    assert_eq!(slow_readers(&gateway), 0.0);
 }

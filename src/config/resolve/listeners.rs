@@ -114,6 +114,7 @@ impl Context<'_> {
             max_handshakes: self.within(&field("max_handshakes"), text.max_handshakes, HANDSHAKES, 1_000) as usize,
             idle_timeout: self.positive(&field("idle_timeout"), text.idle_timeout.map(|d| d.0), seconds(120)),
             min_body_rate: self.size(&field("min_body_rate"), text.min_body_rate.map(|s| s.0), BODY_RATE, 240),
+            min_answer_rate: self.size(&field("min_answer_rate"), text.min_answer_rate.map(|s| s.0), BODY_RATE, 0),
             max_connections: self.within(&field("max_connections"), text.max_connections, CONNECTIONS, 20_000) as usize,
             max_connections_per_address: text.max_connections_per_address.map(|max| {
                 self.within(&field("max_connections_per_address"), Some(max), CONNECTIONS, CONNECTIONS[1]) as usize

@@ -101,6 +101,11 @@ pub(in crate::config) struct ListenerLimitsText {
     /// as slowly as may be. gRPC calls may be as slow as they like.
     #[schemars(extend("default" = "240B"))]
     pub min_body_rate: Option<SizeText>,
+    /// Bytes a second with which a client has to take an answer once it was waited for five seconds, or `"0B"` for as
+    /// slowly as may be. Who is slower loses its connection, over HTTP/2 with everything on it. gRPC calls, event streams
+    /// and WebSockets may be as slow as they like.
+    #[schemars(extend("default" = "0B"))]
+    pub min_answer_rate: Option<SizeText>,
     /// Most connections at once.
     #[schemars(extend("default" = 20_000))]
     pub max_connections: Option<u32>,

@@ -9,6 +9,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+use super::reader::Reader;
 use super::{Allowed, CLOSE, DRAIN, END, RUN, SWEEP_EVERY};
 
 /// How long a connection without a request is waited for once it is to finish: what its client has sent already is on
@@ -27,13 +28,18 @@ pub struct ConnectionClock {
     /// The listener's number in records.
     pub(super) listener: u16,
     /// Requests that are not over.
-    open: AtomicU32,
+    pub(super) open: AtomicU32,
     /// Those of them that wait for us, not for the client.
-    ours: AtomicU32,
+    pub(super) ours: AtomicU32,
     /// Bodies of requests that are not over. A body may outlive the answer to its request.
-    bodies: AtomicU32,
+    pub(super) bodies: AtomicU32,
+    /// Whether what was written to the stream of an HTTP/1 connection has gone out. An answer may be over for us, and its
+    /// last bytes not.
+    is_flushed: AtomicBool,
+    /// Answers that have to be taken with a certain rate.
+    pub(super) readers: Mutex<Vec<Arc<Reader>>>,
     /// Whether the first bytes of a head have come.
-    in_head: AtomicBool,
+    pub(super) in_head: AtomicBool,
     /// Whether what comes is a handshake, which has a deadline of its own.
     in_handshake: AtomicBool,
     /// Whether requests stand side by side. What comes then may be no request's, such as a ping, and says nothing.
@@ -65,6 +71,8 @@ impl ConnectionClock {
             open: AtomicU32::new(0),
             ours: AtomicU32::new(0),
             bodies: AtomicU32::new(0),
+            is_flushed: AtomicBool::new(true),
+            readers: Mutex::default(),
             in_head: AtomicBool::new(false),
             in_handshake: AtomicBool::new(false),
             is_http2: AtomicBool::new(false),
@@ -176,9 +184,23 @@ impl ConnectionClock {
         self.open.load(Ordering::Relaxed) > 0
     }
 
-    /// Whether a request is not over, or its body is not.
+    /// Whether a request is not over, or its body is not, or the last bytes of its answer.
     pub fn is_busy(&self) -> bool {
+        self.has_request_or_body() || !self.is_flushed.load(Ordering::Relaxed)
+    }
+
+    fn has_request_or_body(&self) -> bool {
         self.has_requests() || self.bodies.load(Ordering::Relaxed) > 0
+    }
+
+    /// Notes whether what was written has gone out.
+    pub fn set_flushed(&self, is_flushed: bool) {
+        self.is_flushed.store(is_flushed, Ordering::Relaxed);
+    }
+
+    /// A sweep passes. Whether an answer is taken too slowly.
+    pub(super) fn has_slow_reader(&self) -> bool {
+        self.has_requests() && self.readers.lock().iter().filter(|reader| reader.sweep()).count() > 0
     }
 
     /// Asks the connection to finish what it is doing and take no more.
@@ -234,13 +256,13 @@ impl ConnectionClock {
             return;
         }
         // The time of a head counts from its first byte.
-        if self.is_busy() || !self.in_head.swap(true, Ordering::Relaxed) {
+        if self.has_request_or_body() || !self.in_head.swap(true, Ordering::Relaxed) {
             self.moved();
         }
     }
 
     pub(super) fn bytes_written(&self) {
-        if self.has_requests() && !self.is_http2.load(Ordering::Relaxed) {
+        if self.is_busy() && !self.is_http2.load(Ordering::Relaxed) {
             self.moved();
         }
     }
@@ -282,74 +304,5 @@ impl ConnectionClock {
                 orders.notify_waiters();
             }
         }
-    }
-}
-
-/// A request on its connection's clock, from its head to the end of its answer, and whom it waits for.
-#[derive(Debug)]
-pub struct Turn {
-    clock: Arc<ConnectionClock>,
-    is_ours: bool,
-}
-
-impl Turn {
-    /// Notes that the head of a request is complete: it is for us to move.
-    pub fn begin(clock: &Arc<ConnectionClock>) -> Self {
-        clock.in_head.store(false, Ordering::Relaxed);
-        clock.open.fetch_add(1, Ordering::Relaxed);
-        clock.ours.fetch_add(1, Ordering::Relaxed);
-        clock.moved();
-        Turn { clock: Arc::clone(clock), is_ours: true }
-    }
-
-    /// It is for us to move, or for the upstream.
-    pub fn is_ours(&mut self) {
-        if !self.is_ours {
-            self.is_ours = true;
-            self.clock.ours.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    /// It is for the client to move.
-    pub fn is_clients(&mut self) {
-        if self.is_ours {
-            self.is_ours = false;
-            self.clock.ours.fetch_sub(1, Ordering::Relaxed);
-        }
-        self.clock.moved();
-    }
-
-    /// The connection's clock.
-    pub fn clock(&self) -> &Arc<ConnectionClock> {
-        &self.clock
-    }
-}
-
-impl Drop for Turn {
-    fn drop(&mut self) {
-        if self.is_ours {
-            self.clock.ours.fetch_sub(1, Ordering::Relaxed);
-        }
-        self.clock.open.fetch_sub(1, Ordering::Relaxed);
-        self.clock.moved();
-    }
-}
-
-/// The body of a request on its connection's clock. Its client may still send it when the answer has ended.
-#[derive(Debug)]
-pub struct Upload(Arc<ConnectionClock>);
-
-impl Upload {
-    /// Notes that a body begins.
-    pub fn begin(clock: &Arc<ConnectionClock>) -> Self {
-        clock.bodies.fetch_add(1, Ordering::Relaxed);
-        Upload(Arc::clone(clock))
-    }
-}
-
-impl Drop for Upload {
-    fn drop(&mut self) {
-        self.0.bodies.fetch_sub(1, Ordering::Relaxed);
-        self.0.moved();
     }
 }

@@ -5,9 +5,11 @@
 //! absolute deadline for the head, a longer one for the pause between requests, and one for a client that stands still.
 
 mod clock;
+mod reader;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod turn;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -18,8 +20,10 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-pub use clock::{ConnectionClock, Turn, Upload};
+pub use clock::ConnectionClock;
+pub use reader::is_slow;
 pub use stream::{AHEAD_MAX, Clocked};
+pub use turn::{Turn, Upload};
 
 /// How often connections are looked at; deadlines are kept to this precision.
 pub const SWEEP_EVERY: Duration = Duration::from_millis(250);
@@ -91,6 +95,10 @@ impl Connections {
     pub fn sweep(&self) {
         let sweep = self.sweeps.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
         for clock in self.each() {
+            if clock.has_slow_reader() {
+                clock.set_malformed("slow_reader");
+                clock.command(END);
+            }
             match clock.due(sweep) {
                 Some(order) => clock.command(order),
                 None => clock.rest_if_due(sweep),

@@ -87,6 +87,41 @@ fn nobody_waits_long_for_a_silent_client_at_the_end() {
 }
 
 #[test]
+fn the_last_bytes_of_an_answer_are_part_of_it() {
+    let (c, allowed) = connections();
+    let r = c.register(0, allowed);
+    drop(Turn::begin(&r.clock));
+    r.clock.set_flushed(false);
+    c.drain();
+    for _ in 0..9 {
+        sweeps(&c, 4);
+        r.clock.bytes_written();
+    }
+    assert_eq!(order(&r), DRAIN, "they are still taken");
+    r.clock.set_flushed(true);
+    sweeps(&c, 5);
+    assert_eq!(order(&r), CLOSE);
+}
+
+#[test]
+fn whoever_takes_an_answer_too_slowly_is_cut_off() {
+    let c = Arc::<Connections>::default();
+    let allowed = Allowed { head: Duration::from_secs(9), idle: Duration::from_secs(60) };
+    let [slow, fast, free] = std::array::from_fn(|n| c.register(n as u16, allowed));
+    let mut turns = [&slow, &fast, &free].map(|r| Turn::begin(&r.clock));
+    turns[..2].iter_mut().for_each(|turn| turn.is_measured(1_000));
+    for _ in 0..21 {
+        turns[0].handed(100);
+        turns[1].handed(250);
+        turns[2].handed(1);
+        assert_eq!(order(&slow), RUN);
+        c.sweep();
+    }
+    assert_eq!([&slow, &fast, &free].map(order), [END, RUN, RUN]);
+    assert_eq!([&slow, &fast].map(|r| r.clock.malformed()), [Some("slow_reader"), None]);
+}
+
+#[test]
 fn an_upload_that_outlives_its_answer_keeps_the_connection_at_work() {
     let c = Arc::<Connections>::default();
     let allowed = Allowed { head: Duration::from_secs(1), idle: Duration::from_secs(4) };
