@@ -99,6 +99,8 @@ pub struct Config {
     pub workers: usize,
     /// Requests in progress at once, over all workers.
     pub requests_max: usize,
+    /// How late a worker may run before requests are turned away; `None` for as late as may be.
+    pub lag_max: Option<Duration>,
     /// Bytes the table of counters may take.
     pub counter_bytes_max: u64,
     /// Bytes the cache of keys may take.

@@ -52,6 +52,7 @@ pub(super) const OVERRIDES: &[&str] = &[
     "retention.client_ip.truncate_after",
     "resources.workers",
     "resources.max_requests",
+    "resources.max_lag",
     "resources.counters",
     "resources.key_cache",
 ];

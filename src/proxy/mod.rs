@@ -23,6 +23,7 @@ pub mod rejection;
 pub mod request;
 pub mod response;
 pub mod rules;
+pub mod shed;
 pub mod strict;
 pub mod tls;
 pub mod upgrade;

@@ -123,6 +123,10 @@ async fn exchange(
     if worker.cell.active.load(Ordering::Relaxed) > arrival.view.requests_max {
         return Err(Refused::Overloaded);
     }
+    if worker.shedder.sheds() {
+        worker.cell.shed.fetch_add(1, Ordering::Relaxed);
+        return Err(Refused::Overloaded);
+    }
     let settings = &arrival.connection.listener.settings;
     normalize::size(request.headers())?;
     normalize::check(&request)?;

@@ -16,6 +16,7 @@ use tokio_util::task::TaskTracker;
 use super::deadline::{Connections, SWEEP_EVERY};
 use super::listener::{self, Served};
 use super::per_address::PerAddress;
+use super::shed::{self, Shedder};
 use super::upstream::{Group, Prepared};
 use crate::admission::Engine;
 use crate::config::CredentialPlace;
@@ -96,6 +97,8 @@ pub struct Worker {
     pub cell: Arc<WorkerCell>,
     /// Its connections.
     pub connections: Arc<Connections>,
+    /// Turns requests away while it falls behind.
+    pub shedder: Shedder,
     view: Mutex<Arc<View>>,
     limits: Mutex<AHashMap<u128, u16>>,
 }
@@ -110,7 +113,14 @@ impl Worker {
     /// A worker that serves what is in force now and counts into `cell`.
     pub fn new(shared: Shared, cell: Arc<WorkerCell>) -> Self {
         let view = Mutex::new(Arc::new(build_view(&shared, shared.current.load(), &[])));
-        Worker { shared, cell, connections: Arc::default(), view, limits: Mutex::default() }
+        Worker {
+            shared,
+            cell,
+            connections: Arc::default(),
+            shedder: Shedder::default(),
+            view,
+            limits: Mutex::default(),
+        }
     }
 
     /// What is in force, taken up anew if it has changed. Pools of upstreams that did not change are kept.
@@ -139,6 +149,7 @@ impl Worker {
     pub async fn run(self: Arc<Self>, mut commands: mpsc::UnboundedReceiver<Command>) {
         let mut accepting: HashMap<SocketAddr, (CancellationToken, JoinHandle<()>)> = HashMap::new();
         let acceptors = TaskTracker::new();
+        tokio::spawn(shed::watch(Arc::clone(&self)));
         let mut sweep = tokio::time::interval(SWEEP_EVERY);
         sweep.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         loop {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
 
 use ahash::AHashMap;
 use parking_lot::Mutex;
@@ -198,6 +199,10 @@ pub struct WorkerCell {
     gathered: Mutex<Gathered>,
     /// Requests in progress.
     pub active: AtomicI64,
+    /// How late the worker last ran what it had to do, in microseconds.
+    pub lag_us: AtomicU64,
+    /// Requests it turned away because it was late.
+    pub shed: AtomicU64,
 }
 
 impl WorkerCell {
@@ -271,6 +276,16 @@ impl Recorder {
     /// Requests in progress, over all workers.
     pub fn active(&self) -> i64 {
         self.cells.iter().map(|c| c.active.load(Ordering::Relaxed)).sum()
+    }
+
+    /// How late the worker runs that is latest.
+    pub fn lag(&self) -> Duration {
+        Duration::from_micros(self.cells.iter().map(|c| c.lag_us.load(Ordering::Relaxed)).max().unwrap_or(0))
+    }
+
+    /// Requests turned away because a worker was late.
+    pub fn shed(&self) -> u64 {
+        self.cells.iter().map(|c| c.shed.load(Ordering::Relaxed)).sum()
     }
 
     /// Counts of all workers together.

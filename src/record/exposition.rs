@@ -145,6 +145,8 @@ impl Gather {
         vec![
             Reading { name: "open_connections", help: "Connections open now", counter: false, values: open.collect() },
             one("active_requests", "Requests in progress", false, self.recorder.active() as f64),
+            one("worker_lag_seconds", "How late the latest worker runs", false, self.recorder.lag().as_secs_f64()),
+            one("shed_requests", "Requests refused because a worker ran late", true, self.recorder.shed() as f64),
             one(
                 "access_log_dropped",
                 "Access-log lines dropped because they could not be written fast enough",

@@ -63,3 +63,59 @@ fn requests_in_progress() {
     }
     gateway.get("/hello").send().expect(200);
 }
+
+/// Sends many requests at once on each connection, reads their answers, and tells how many were refused.
+fn burst(gateway: &Gateway, connections: &mut [Connection]) -> usize {
+    const AT_ONCE: usize = 20;
+    let mut refused = 0;
+    for connection in &mut *connections {
+        connection.send(gateway.get("/hello").bytes().repeat(AT_ONCE));
+    }
+    for connection in connections {
+        for _ in 0..AT_ONCE {
+            let answer = connection.answer();
+            if answer.status == 503 {
+                assert_eq!(answer.refused(503, "gateway_overloaded").header("retry-after"), "1");
+                refused += 1;
+            } else {
+                answer.expect(200);
+            }
+        }
+    }
+    refused
+}
+
+#[test]
+fn a_worker_that_falls_behind_turns_requests_away() {
+    let origin = Origin::start();
+    let settings = "[resources]\nworkers = 1\nmax_lag = \"5ms\"\n";
+    let gateway = Gateway::start(&origin, &format!("{settings}{OPEN}"));
+    let mut connections: Vec<_> = (0..100).map(|_| gateway.connect()).collect();
+    let mut refused = 0;
+    until("the worker to fall behind", || {
+        refused += burst(&gateway, &mut connections);
+        // Whoever runs it can still look at it and change it.
+        gateway.ops("/livez").expect(200);
+        gateway.ops("/readyz").expect(200);
+        gateway.admin("GET", "/v1/keys").send().expect(200);
+        (refused > 0).then_some(())
+    });
+    assert_eq!(gateway.metric("argus_shed_requests_total", &[]), refused as f64);
+    assert_eq!(origin.count() as f64, gateway.metric("argus_http_requests_total", &["code=\"200\""]));
+    // When nothing more comes, it is soon in time again, and takes all that comes.
+    until("the worker to be in time", || (gateway.metric("argus_worker_lag_seconds", &[]) < 0.005).then_some(()));
+    until("every request to be taken", || {
+        let before = gateway.metric("argus_shed_requests_total", &[]);
+        (0..16).for_each(|_| drop(gateway.get("/hello").send()));
+        (gateway.metric("argus_shed_requests_total", &[]) == before).then_some(())
+    });
+}
+
+#[test]
+fn never_means_never() {
+    let origin = Origin::start();
+    let settings = "[resources]\nworkers = 1\nmax_lag = \"never\"\n";
+    let gateway = Gateway::start(&origin, &format!("{settings}{OPEN}"));
+    let mut connections: Vec<_> = (0..100).map(|_| gateway.connect()).collect();
+    assert_eq!(burst(&gateway, &mut connections), 0);
+}

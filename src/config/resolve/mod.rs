@@ -101,6 +101,7 @@ impl Context<'_> {
             retention: self.retention(written),
             workers,
             requests_max,
+            lag_max: self.lag(written),
             counter_bytes_max,
             key_cache_bytes_max,
             listeners,

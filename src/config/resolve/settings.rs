@@ -25,6 +25,8 @@ const ADMIN_KEY_BYTES_MIN: usize = 16;
 const WORKERS: [u32; 2] = [1, 1_024];
 /// Fewest and most requests in progress.
 const REQUESTS: [u32; 2] = [1, 10_000_000];
+/// Shortest delay of a worker that can be told from the precision of its timers.
+const LAG_MIN: Duration = Duration::from_millis(5);
 /// Memory of a table, in bytes.
 const MEMORY: [u64; 2] = [1 << 20, 1 << 40];
 /// Beginnings of headers that are in common use.
@@ -224,6 +226,17 @@ impl Context<'_> {
             deleted_keys: kept(text.deleted_keys, 400),
             truncate_ip_after: text.client_ip.as_ref().and_then(|c| c.truncate_after).map_or(Some(7 * DAY), |d| d.0),
         }
+    }
+
+    /// How late a worker may run.
+    pub(super) fn lag(&mut self, written: &Written) -> Option<Duration> {
+        let given = written.resources.as_ref().and_then(|resources| resources.max_lag.as_ref());
+        let lag = given.map_or(Some(Duration::from_millis(100)), |d| d.0);
+        if lag.is_some_and(|lag| lag < LAG_MIN) {
+            self.error(Code::Value, &["resources", "max_lag"], "`max_lag` is shorter than can be kept".to_owned())
+                .label("expected \"5ms\" or more, or \"never\"".to_owned());
+        }
+        lag
     }
 
     /// Workers, bytes of counters, bytes of cached keys.

@@ -249,6 +249,10 @@ pub(in crate::config) struct ResourcesText {
     /// anything is decided about it, so that those in progress are not held up.
     #[schemars(extend("default" = 20_000))]
     pub max_requests: Option<u32>,
+    /// How late a worker may run what it has to do, or `never`. While it is later than that all the time, a growing share
+    /// of new requests is refused with 503, so that those it takes are answered in time.
+    #[schemars(extend("default" = "100ms"))]
+    pub max_lag: Option<DurationOrNever>,
     /// Memory for the counters of limits. When it is full, new counters are refused.
     #[schemars(extend("default" = "64MiB"))]
     pub counters: Option<SizeText>,
