@@ -17,6 +17,7 @@ mod drain;
 mod explain;
 mod geoip;
 mod grpc;
+mod grpc_peers;
 mod handover;
 mod head_sizes;
 mod header_rules;
