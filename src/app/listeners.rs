@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -142,6 +143,16 @@ impl Listeners {
                 }
             }
         }
+        all
+    }
+
+    /// The files of revocation lists in force, each once, with the moment it ends.
+    pub fn revocation_lists(&self) -> Vec<(PathBuf, Timestamp)> {
+        let states = self.states();
+        let lists = states.iter().flat_map(|state| &state.tls).flat_map(|tls| tls.revocation_lists());
+        let mut all: Vec<_> = lists.cloned().collect();
+        all.sort();
+        all.dedup_by(|a, b| a.0 == b.0);
         all
     }
 

@@ -136,6 +136,10 @@ impl Periodic {
                 tracing::warn!(tls = files.name.as_str(), %file, %ends, "a certificate ends soon; renew it");
             }
         }
+        for (file, ends) in self.listeners.revocation_lists().into_iter().filter(|(_, ends)| *ends <= now) {
+            let file = file.display();
+            tracing::warn!(%file, %ends, "a revocation list has ended: clients are refused until a newer one is there");
+        }
     }
 
     /// Stores usage and counters.

@@ -70,6 +70,7 @@ fn read(s: &Sources) -> Vec<Reading> {
     let certificates = s.listeners.certificates().into_iter();
     let certificates =
         certificates.map(|(files, ends)| (vec![("name", files.name.to_string())], ends.as_second() as f64));
+    let crls = s.listeners.revocation_lists().into_iter();
     let geo = s.geo.info();
     let geo = geo.iter().map(|db| (vec![("kind", db.kind.as_str().to_owned())], db.built_at.as_second() as f64));
     let up = if s.health.store_failing_since().is_none() { 1.0 } else { 0.0 };
@@ -87,6 +88,11 @@ fn read(s: &Sources) -> Vec<Reading> {
             "tls_certificate_expiry_timestamp_seconds",
             "When a listener's certificate ends",
             certificates.collect(),
+        ),
+        labelled(
+            "tls_crl_expiry_timestamp_seconds",
+            "When a list of revoked client certificates ends",
+            crls.map(|(file, ends)| (vec![("file", file.display().to_string())], ends.as_second() as f64)).collect(),
         ),
         labelled("upstream_up", "Whether requests go to a server", servers(s)),
         labelled("geo_db_timestamp_seconds", "When a geo database was built", geo.collect()),

@@ -62,10 +62,30 @@ pub struct TlsCertificate {
 pub enum ClientCertificates {
     /// They are not asked.
     NotAsked,
-    /// They may; one that is shown must come from an authority in this PEM file.
-    Optional(PathBuf),
-    /// They must, one from an authority in this PEM file.
-    Required(PathBuf),
+    /// They may; one that is shown must be good.
+    Optional(ClientAuthorities),
+    /// They must, a good one.
+    Required(ClientAuthorities),
+}
+
+impl ClientCertificates {
+    /// Whose are good, where clients are asked.
+    pub fn authorities(&self) -> Option<&ClientAuthorities> {
+        match self {
+            ClientCertificates::NotAsked => None,
+            ClientCertificates::Optional(authorities) | ClientCertificates::Required(authorities) => Some(authorities),
+        }
+    }
+}
+
+/// Whose client certificates are good, and which of them are not any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientAuthorities {
+    /// PEM file of the authorities.
+    pub ca: PathBuf,
+    /// PEM files of their revocation lists (RFC 5280 section 5). Where there are any, every authority between a
+    /// client's certificate and those of `ca` needs one that has not ended.
+    pub crls: Vec<PathBuf>,
 }
 
 /// What a listener without TLS does with requests.

@@ -44,7 +44,8 @@ use crate::model::upstream::Upstream;
 
 pub use init::{Answers, init_template};
 pub use listener::{
-    CERTIFICATE_SOON, ClientCertificates, InsecureRequests, Listener, ListenerLimits, ListenerTls, TlsCertificate,
+    CERTIFICATE_SOON, ClientAuthorities, ClientCertificates, InsecureRequests, Listener, ListenerLimits, ListenerTls,
+    TlsCertificate,
 };
 pub use load::{FILE_BYTES_MAX, FILES_MAX, Loaded, Source, load};
 pub use problem::{Code, Problem, Problems, Severity};

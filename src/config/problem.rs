@@ -93,6 +93,8 @@ codes! {
     402 PrivateKey "A private-key file cannot be used.",
     403 KeyMismatch "A private key does not belong to its certificate.",
     404 CertificateTime "A certificate is not valid today, or not for long.",
+    405 RevocationList "A file of revocation lists cannot be used.",
+    406 RevocationTime "A revocation list has ended.",
     410 SecretFile "A file that holds a secret cannot be read.",
     411 SecretTwice "A secret is given both in the file and by a file.",
     412 SecretReadable "A file that holds a secret can be read by others.",

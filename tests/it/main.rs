@@ -52,6 +52,7 @@ mod tls_clients;
 mod tls_handshakes;
 mod tls_names;
 mod tls_peers;
+mod tls_revocation;
 mod upstream;
 mod upstream_timeouts;
 mod websocket;

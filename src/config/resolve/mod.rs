@@ -9,6 +9,7 @@ mod header_rules;
 mod keys;
 mod listeners;
 mod policy;
+mod revocation;
 mod route_rules;
 mod routes;
 mod settings;

@@ -3,12 +3,17 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::{Context, certificate};
+use rustls::pki_types::CertificateDer;
+
+use super::{Context, certificate, revocation};
 use crate::config::problem::Code;
 use crate::config::tree::path;
+use crate::config::value::OneOrMany;
 use crate::config::written::{ClientAuthText, TlsText, TlsVersion, Written};
-use crate::config::{ClientCertificates, ListenerTls, TlsCertificate};
+use crate::config::{ClientAuthorities, ClientCertificates, ListenerTls, TlsCertificate};
 
+/// Most files of revocation lists of one table.
+const CRLS_MAX: usize = 64;
 /// Most certificates of one listener: each is read with every reload, and held.
 const CERTIFICATES_MAX: usize = 1_000;
 
@@ -80,11 +85,9 @@ impl Context<'_> {
         let asked = text.client_auth.unwrap_or(ClientAuthText::None);
         let field = ["tls", name, "client_ca"];
         let authorities: Option<PathBuf> = text.client_ca.as_ref().map(|t| self.watched_file(&field, t));
-        if let Some(authorities) = &authorities
-            && let Err(error) = certificate::read_chain(authorities)
-        {
-            self.error(Code::Certificate, &field, error.to_string());
-        }
+        let read = authorities.as_deref().map(certificate::read_chain).transpose();
+        let read = read.map_err(|error| self.error(Code::Certificate, &field, error.to_string())).ok().flatten();
+        let crls = self.revocation_lists(name, text, &read.unwrap_or_default());
         if asked == ClientAuthText::None && text.forward_client_cert == Some(true) {
             self.error(
                 Code::Value,
@@ -95,8 +98,8 @@ impl Context<'_> {
         }
         match (asked, authorities) {
             (ClientAuthText::None, None) => Some(ClientCertificates::NotAsked),
-            (ClientAuthText::Optional, Some(authorities)) => Some(ClientCertificates::Optional(authorities)),
-            (ClientAuthText::Required, Some(authorities)) => Some(ClientCertificates::Required(authorities)),
+            (ClientAuthText::Optional, Some(ca)) => Some(ClientCertificates::Optional(ClientAuthorities { ca, crls })),
+            (ClientAuthText::Required, Some(ca)) => Some(ClientCertificates::Required(ClientAuthorities { ca, crls })),
             (ClientAuthText::None, Some(_)) => {
                 self.error(
                     Code::Value,
@@ -112,6 +115,49 @@ impl Context<'_> {
                 None
             }
         }
+    }
+
+    /// The files of revocation lists: each holds some, and is of use.
+    fn revocation_lists(
+        &mut self,
+        name: &str,
+        text: &TlsText,
+        authorities: &[CertificateDer<'static>],
+    ) -> Vec<PathBuf> {
+        let field = ["tls", name, "client_crl"];
+        let Some(OneOrMany(written)) = &text.client_crl else { return Vec::new() };
+        if text.client_auth.unwrap_or(ClientAuthText::None) == ClientAuthText::None {
+            self.error(Code::Value, &field, "`client_crl` is of no use where clients are not asked for certificates")
+                .help("client_auth = \"required\", or \"optional\"");
+        } else if written.is_empty() || written.len() > CRLS_MAX {
+            self.error(Code::Value, &field, "`client_crl` names no file, or too many")
+                .label(format!("expected 1 to {CRLS_MAX} files"));
+        }
+        let mut files = Vec::new();
+        for (n, written) in written.iter().take(CRLS_MAX).enumerate() {
+            let item = self.item(&field, n);
+            let file = self.file_path(&field, written);
+            self.watched.push(file.clone());
+            match revocation::read(&file, authorities) {
+                Err(why) => {
+                    let message = format!("revocation list {} cannot be used: {why}", file.display());
+                    self.error(Code::RevocationList, &item, message)
+                        .help("name a PEM file with `BEGIN X509 CRL`, as `openssl ca -gencrl` makes it");
+                }
+                Ok(lists) => {
+                    if let Some(ended) = revocation::ended(&lists) {
+                        let message = format!("a revocation list in {} ended on {ended}", file.display());
+                        let at = self.at(&item);
+                        self.problems
+                            .warning(Code::RevocationTime, item, message)
+                            .at(at)
+                            .label("until a newer one is there, clients of its authority are refused");
+                    }
+                }
+            }
+            files.push(file);
+        }
+        files
     }
 
     /// The tables a listener names, as one. What cannot differ between certificates of one listener, as it is settled
@@ -169,12 +215,15 @@ impl Context<'_> {
 /// The first setting that differs although it cannot.
 fn difference(whole: &ListenerTls, table: &TlsTable) -> Option<&'static str> {
     let kind = std::mem::discriminant::<ClientCertificates>;
+    let ca = |clients: &ClientCertificates| clients.authorities().map(|a| a.ca.clone());
     if whole.allow_tls12 != table.allow_tls12 {
         Some("min_version")
     } else if kind(&whole.clients) != kind(&table.clients) {
         Some("client_auth")
-    } else if whole.clients != table.clients {
+    } else if ca(&whole.clients) != ca(&table.clients) {
         Some("client_ca")
+    } else if whole.clients != table.clients {
+        Some("client_crl")
     } else if whole.forward_client_cert != table.forward_client_cert {
         Some("forward_client_cert")
     } else {

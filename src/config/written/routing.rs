@@ -133,6 +133,11 @@ pub(in crate::config) struct TlsText {
     /// PEM file of the authorities whose client certificates are good. Read again when it changes; what is connected
     /// already stays so.
     pub client_ca: Option<String>,
+    /// PEM files of revocation lists (RFC 5280), each of one or more. Where any is named, a client's certificate is good
+    /// only if it and every one between it and `client_ca` is on no list, and their issuers have a list that has not
+    /// ended: without a fresh list nobody can tell, and nobody is let in. Read again when they change; what is connected
+    /// already stays so.
+    pub client_crl: Option<OneOrMany<String>>,
     /// Whether the upstream gets the client's certificate in `Client-Cert` (RFC 9440). What clients send under that name
     /// is removed always, but for trusted proxies.
     #[schemars(extend("default" = false))]

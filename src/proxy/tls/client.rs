@@ -1,11 +1,12 @@
 //! Certificates that clients show: who may vouch for them, and what is kept of one that was verified.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::HeaderValue;
+use jiff::Timestamp;
 use rustls::RootCertStore;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::CertificateDer;
@@ -14,7 +15,8 @@ use rustls::server::danger::ClientCertVerifier;
 use sha2::{Digest, Sha256};
 use x509_parser::extensions::GeneralName;
 
-use super::files::{TlsError, certificates};
+use super::files::{TlsError, certificates, next_update, revocation_lists};
+use crate::config::ClientAuthorities;
 
 /// Bytes of a client's certificate that are forwarded: as text they are a third more, and upstreams commonly take heads
 /// of 8 KiB. Certificates have one or two.
@@ -75,21 +77,50 @@ fn name(name: &GeneralName<'_>) -> Option<Box<str>> {
     Some(text.into())
 }
 
-/// What verifies the certificates of clients against the authorities in a PEM file, and those authorities.
-pub(super) fn verifier(
-    authorities: &Path,
-    is_required: bool,
-    provider: &Arc<CryptoProvider>,
-) -> Result<(Arc<dyn ClientCertVerifier>, Vec<CertificateDer<'static>>), TlsError> {
-    let wrong = |detail: String| TlsError::Authorities { path: authorities.display().to_string(), detail };
-    let read = certificates(authorities)?;
-    let mut roots = RootCertStore::empty();
-    for authority in &read {
-        roots.add(authority.clone()).map_err(|e| wrong(e.to_string()))?;
+/// What verifies the certificates of clients, and what its files held.
+#[derive(Debug)]
+pub(super) struct Verifier {
+    /// Verifies.
+    pub verifier: Arc<dyn ClientCertVerifier>,
+    /// SHA-256 of the authorities and of their revocation lists, which may be large.
+    pub digest: [u8; 32],
+    /// The files of revocation lists, each with the moment from which one of its lists says nothing any more.
+    pub crls_end: Vec<(PathBuf, Timestamp)>,
+}
+
+impl Verifier {
+    /// One that asks nobody for a certificate.
+    pub fn none() -> Self {
+        Verifier { verifier: WebPkiClientVerifier::no_client_auth(), digest: [0; 32], crls_end: Vec::new() }
     }
-    let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
-    let builder = if is_required { builder } else { builder.allow_unauthenticated() };
-    Ok((builder.build().map_err(|e| wrong(e.to_string()))?, read))
+
+    /// Reads the files of `from`.
+    ///
+    /// # Errors
+    /// When they cannot be used.
+    pub fn load(from: &ClientAuthorities, is_required: bool, provider: &Arc<CryptoProvider>) -> Result<Self, TlsError> {
+        let wrong = |detail: String| TlsError::Authorities { path: from.ca.display().to_string(), detail };
+        let mut digest = Sha256::new();
+        let mut roots = RootCertStore::empty();
+        for authority in certificates(&from.ca)? {
+            digest.update(&authority);
+            roots.add(authority).map_err(|e| wrong(e.to_string()))?;
+        }
+        let (mut lists, mut crls_end) = (Vec::new(), Vec::new());
+        for file in &from.crls {
+            let read = revocation_lists(file)?;
+            let ends = read.iter().map(|list| next_update(list)).min();
+            crls_end.extend(ends.map(|ends| (file.clone(), ends)));
+            lists.extend(read);
+        }
+        lists.iter().for_each(|list| digest.update(list));
+        let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
+        // Whose list is missing or has ended is not known to be good, and is refused.
+        let builder = builder.with_crls(lists).enforce_revocation_expiration();
+        let builder = if is_required { builder } else { builder.allow_unauthenticated() };
+        let verifier = builder.build().map_err(|e| wrong(e.to_string()))?;
+        Ok(Verifier { verifier, digest: digest.finalize().into(), crls_end })
+    }
 }
 
 #[cfg(test)]

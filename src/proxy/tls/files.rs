@@ -6,8 +6,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
+use x509_parser::prelude::{CertificateRevocationList, FromDer};
 
 use crate::config::TlsCertificate;
 
@@ -25,6 +26,9 @@ pub enum TlsError {
     /// A file holds no certificate.
     #[error("{0} holds no certificate in PEM form")]
     NoCertificate(String),
+    /// A file holds no revocation list.
+    #[error("{0} holds no revocation list in PEM form")]
+    NoRevocationList(String),
     /// Key and certificate do not go together, or neither is usable.
     #[error("the certificate {certificate} and the key {key} cannot be used: {source}")]
     Unusable {
@@ -69,6 +73,22 @@ pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsErro
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .map_err(|e| unreadable(path, &e))?;
     if chain.is_empty() { Err(TlsError::NoCertificate(path.display().to_string())) } else { Ok(chain) }
+}
+
+/// The revocation lists of a PEM file, at least one.
+pub(super) fn revocation_lists(path: &Path) -> Result<Vec<CertificateRevocationListDer<'static>>, TlsError> {
+    let lists = CertificateRevocationListDer::pem_file_iter(path)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|e| unreadable(path, &e))?;
+    if lists.is_empty() { Err(TlsError::NoRevocationList(path.display().to_string())) } else { Ok(lists) }
+}
+
+/// When a revocation list ends. One that does not say so, or cannot be read, tells nothing at any time.
+pub(super) fn next_update(list: &[u8]) -> Timestamp {
+    CertificateRevocationList::from_der(list)
+        .ok()
+        .and_then(|(_, parsed)| Timestamp::from_second(parsed.next_update()?.timestamp()).ok())
+        .unwrap_or(Timestamp::MIN)
 }
 
 fn unreadable(path: &Path, error: &rustls::pki_types::pem::Error) -> TlsError {

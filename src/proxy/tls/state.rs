@@ -1,14 +1,14 @@
 //! A listener's TLS in force.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use rustls::ServerConfig;
-use rustls::pki_types::CertificateDer;
-use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
+use rustls::server::NoServerSessionStorage;
 use rustls::sign::CertifiedKey;
 
-use super::client;
+use super::client::Verifier;
 use super::files::{TlsError, certified_key, not_after};
 use super::names::ByName;
 use crate::config::{ClientCertificates, ListenerTls, TlsCertificate};
@@ -18,7 +18,7 @@ use crate::config::{ClientCertificates, ListenerTls, TlsCertificate};
 pub struct TlsState {
     settings: ListenerTls,
     shown: Vec<Arc<CertifiedKey>>,
-    authorities: Vec<CertificateDer<'static>>,
+    clients: Verifier,
     config: Arc<ServerConfig>,
 }
 
@@ -31,17 +31,17 @@ impl TlsState {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let shown = settings.certificates.iter().map(|files| certified_key(files, &provider));
         let shown = shown.collect::<Result<Vec<_>, _>>()?;
-        let (verifier, authorities) = match &settings.clients {
-            ClientCertificates::NotAsked => (WebPkiClientVerifier::no_client_auth(), Vec::new()),
-            ClientCertificates::Optional(file) => client::verifier(file, false, &provider)?,
-            ClientCertificates::Required(file) => client::verifier(file, true, &provider)?,
+        let clients = match &settings.clients {
+            ClientCertificates::NotAsked => Verifier::none(),
+            ClientCertificates::Optional(from) => Verifier::load(from, false, &provider)?,
+            ClientCertificates::Required(from) => Verifier::load(from, true, &provider)?,
         };
         let versions: &[&rustls::SupportedProtocolVersion] =
             if settings.allow_tls12 { rustls::ALL_VERSIONS } else { &[&rustls::version::TLS13] };
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(versions)
             .map_err(TlsError::Settings)?
-            .with_client_cert_verifier(verifier)
+            .with_client_cert_verifier(Arc::clone(&clients.verifier))
             .with_cert_resolver(Arc::new(ByName::new(shown.clone())));
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         // Sessions are kept by the clients, in tickets under a key that changes every six hours: nothing is stored, and
@@ -55,13 +55,13 @@ impl TlsState {
             // of it or of its authority since.
             config.send_tls13_tickets = 0;
         }
-        Ok(TlsState { settings: settings.clone(), shown, authorities, config: Arc::new(config) })
+        Ok(TlsState { settings: settings.clone(), shown, clients, config: Arc::new(config) })
     }
 
     /// Whether `other` shows the same certificates in the same way, so that sessions may be resumed across the two.
     pub fn is_same(&self, other: &Self) -> bool {
         let chains = |state: &Self| state.shown.iter().map(|c| c.cert.clone()).collect::<Vec<_>>();
-        self.settings == other.settings && self.authorities == other.authorities && chains(self) == chains(other)
+        self.settings == other.settings && self.clients.digest == other.clients.digest && chains(self) == chains(other)
     }
 
     /// What it was made from.
@@ -72,6 +72,11 @@ impl TlsState {
     /// The settings for a new connection.
     pub(super) fn config(&self) -> Arc<ServerConfig> {
         Arc::clone(&self.config)
+    }
+
+    /// Its files of revocation lists, each with the moment from which nobody is let in by it.
+    pub fn revocation_lists(&self) -> &[(PathBuf, Timestamp)] {
+        &self.clients.crls_end
     }
 
     /// Its certificates, each with the moment it ends.
