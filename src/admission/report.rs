@@ -53,7 +53,7 @@ impl LimitReport {
 
     /// The limit with the smallest share left; among equals the one that comes back last.
     pub fn tightest(&self) -> Option<(&BoundLimit, &LimitState)> {
-        self.iter().min_by(|a, b| tightness(*a).cmp(&tightness(*b)))
+        self.iter().min_by_key(|one| tightness(*one))
     }
 
     /// Adds the header fields of the families asked for. `t` and reset are rounded up, so that waiting is enough.
@@ -64,18 +64,24 @@ impl LimitReport {
         if self.is_empty() {
             return;
         }
+        let mut met: [Option<Met<'_>>; LIMITS_MAX] = [None; LIMITS_MAX];
+        for (slot, one) in met.iter_mut().zip(self.iter()) {
+            *slot = Some((tightness(one), one));
+        }
+        let met = &mut met[..self.verdict.states().len()];
+        met.sort_by_key(|one| one.map(|(tightness, _)| tightness));
         if families.ietf {
             for policy in [self.access.as_ref().map(|a| &a.policy), self.route.as_ref().map(|r| &r.policy)] {
                 if let Some(Some(policy)) = policy {
                     out.append(POLICY, policy.clone());
                 }
             }
-            if let Some(value) = self.ratelimit() {
+            if let Some(value) = ratelimit(met) {
                 out.append(RATELIMIT, value);
             }
         }
         if families.legacy
-            && let Some((bound, state)) = self.tightest()
+            && let Some(Some((_, (bound, state)))) = met.first()
             && upstream_remaining(out).is_none_or(|theirs| state.remaining <= theirs)
         {
             let now_s = u64::try_from(now.wall.as_second()).unwrap_or(0);
@@ -84,28 +90,25 @@ impl LimitReport {
             out.insert(LEGACY_RESET, HeaderValue::from(now_s.saturating_add(seconds_up(state.reset_us))));
         }
     }
+}
 
-    /// `"burst";r=37;t=1, "month";r=1482113;t=86400`, tightest first.
-    fn ratelimit(&self) -> Option<HeaderValue> {
-        let mut met: [Option<(&BoundLimit, &LimitState)>; LIMITS_MAX] = [None; LIMITS_MAX];
-        for (slot, one) in met.iter_mut().zip(self.iter()) {
-            *slot = Some(one);
-        }
-        let met = &mut met[..self.verdict.states().len()];
-        met.sort_by_key(|one| one.map(tightness));
-        // Written once, where it stays: the header takes the buffer over.
-        let mut out = BytesMut::with_capacity(met.len() * ITEM_BYTES);
-        let mut digits = itoa::Buffer::new();
-        for (bound, state) in met.iter().flatten() {
-            out.extend_from_slice(if out.is_empty() { b"\"" } else { b", \"" });
-            out.extend_from_slice(bound.label.as_str().as_bytes());
-            out.extend_from_slice(b"\";r=");
-            out.extend_from_slice(digits.format(state.remaining).as_bytes());
-            out.extend_from_slice(b";t=");
-            out.extend_from_slice(digits.format(seconds_up(state.reset_us)).as_bytes());
-        }
-        HeaderValue::from_maybe_shared(out.freeze()).ok()
+/// A limit that was counted, with how tight it is.
+type Met<'a> = (Tightness, (&'a BoundLimit, &'a LimitState));
+
+/// `"burst";r=37;t=1, "month";r=1482113;t=86400`, tightest first.
+fn ratelimit(met: &[Option<Met<'_>>]) -> Option<HeaderValue> {
+    // Written once, where it stays: the header takes the buffer over.
+    let mut out = BytesMut::with_capacity(met.len() * ITEM_BYTES);
+    let mut digits = itoa::Buffer::new();
+    for (_, (bound, state)) in met.iter().flatten() {
+        out.extend_from_slice(if out.is_empty() { b"\"" } else { b", \"" });
+        out.extend_from_slice(bound.label.as_str().as_bytes());
+        out.extend_from_slice(b"\";r=");
+        out.extend_from_slice(digits.format(state.remaining).as_bytes());
+        out.extend_from_slice(b";t=");
+        out.extend_from_slice(digits.format(seconds_up(state.reset_us)).as_bytes());
     }
+    HeaderValue::from_maybe_shared(out.freeze()).ok()
 }
 
 /// What is left of the one limit that the upstream tells in the older fields.
@@ -113,10 +116,17 @@ fn upstream_remaining(headers: &HeaderMap) -> Option<u64> {
     headers.get(LEGACY_REMAINING)?.to_str().ok()?.trim().parse().ok()
 }
 
-/// Smaller is tighter: the share left in parts of 2^32, then the later return first.
-fn tightness((bound, state): (&BoundLimit, &LimitState)) -> (bool, u64, std::cmp::Reverse<u64>) {
-    let share = (u128::from(state.remaining) << 32) / u128::from(bound.limit.burst.max(1));
-    (!state.refused, u64::try_from(share).unwrap_or(u64::MAX), std::cmp::Reverse(state.reset_us))
+/// Smaller is tighter: one that refuses, then the share left in parts of 2^32, then the later return.
+type Tightness = (bool, u64, std::cmp::Reverse<u64>);
+
+fn tightness((bound, state): (&BoundLimit, &LimitState)) -> Tightness {
+    let burst = bound.limit.burst.max(1);
+    let share = match u32::try_from(state.remaining) {
+        Ok(remaining) => (u64::from(remaining) << 32) / burst,
+        // Rare, and several times as slow.
+        Err(_) => u64::try_from((u128::from(state.remaining) << 32) / u128::from(burst)).unwrap_or(u64::MAX),
+    };
+    (!state.refused, share, std::cmp::Reverse(state.reset_us))
 }
 
 /// Microseconds as whole seconds, rounded up.

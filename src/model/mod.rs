@@ -8,6 +8,7 @@ pub mod clock;
 pub mod condition;
 pub mod cors;
 pub mod country;
+pub mod fields;
 pub mod header_rules;
 pub mod id;
 pub mod key;

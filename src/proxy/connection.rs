@@ -21,8 +21,9 @@ use super::per_address::Entered;
 use super::strict::{self, Strict};
 use super::tls::{self, ClientCertificate};
 use super::worker::Worker;
-use super::{proxy_protocol, request};
+use super::{headers, proxy_protocol, request};
 use crate::admission::ClientFacts;
+use crate::model::fields::Fields;
 
 /// What an HTTP/2 client sends first (RFC 9113 section 3.4).
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -61,6 +62,8 @@ pub struct ConnectionFacts {
     pub tls: Option<&'static str>,
     /// The certificate the client showed, verified.
     pub client_cert: Option<ClientCertificate>,
+    /// What the upstream is told of the way of its requests, where no peer is believed.
+    pub way: Fields,
     /// The connection's clock.
     pub clock: Arc<ConnectionClock>,
     /// Whether requests follow one another, so that the clock tells when one ends.
@@ -116,11 +119,13 @@ pub async fn serve(
         }
         _ => None,
     };
-    let facts = |tls, client_cert, sequential| {
+    let port = listener.address.port();
+    let facts = |tls: Option<_>, client_cert, sequential| {
         Arc::new(ConnectionFacts {
             worker: Arc::clone(&worker),
             listener: Arc::clone(&listener),
             peer,
+            way: headers::way_of_connection(peer, tls.is_some(), port),
             client,
             tls,
             client_cert,

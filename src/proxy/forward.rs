@@ -1,40 +1,31 @@
 //! Forwarding: the only consumer of [`Admitted`]. Headers rewritten, the upstream asked, its answer handed back.
 
-use std::borrow::Cow;
+mod head;
+
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use http::header::{AUTHORIZATION, HOST};
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri};
+use http::Request;
+use http::header::HOST;
 use http_body::Body;
 use hyper::body::Incoming;
 
 use super::affinity;
 use super::body::{BodyProgress, RequestBody};
-use super::client_addr::is_forwarded_over_tls;
-use super::client_cert;
 use super::deadline::Upload;
-use super::forwarded::Forwarding;
 use super::grpc;
-use super::headers::{self, Origin, X_REQUEST_ID};
-use super::normalize;
 use super::pace::Pace;
 use super::rejection::Refused;
 use super::request::Arrival;
 use super::rules;
 use super::upgrade::{self, Switch};
 use super::upstream::h1::exchange::{Failure, Fault};
-use super::upstream::{Answer as FromServer, Group, Lease, Reply, UpstreamError};
+use super::upstream::{Answer as FromServer, Group, Lease, Outgoing, Reply, UpstreamError};
 use crate::admission::Admitted;
-use crate::config::{AddressFrom, ApiKeyAuth, CredentialPlace};
-use crate::model::key_format;
-use crate::model::route::{ByMethod, Route, RouteAuth};
-use crate::model::route_rules::{BodySize, UpstreamHost};
+use crate::model::route_rules::BodySize;
 use crate::model::upstream::RetryOn;
 use crate::record::Ticket;
-use crate::record::redact::without_parameter;
-use crate::snapshot::identity::IdentityNames;
 
 /// What came of forwarding.
 #[derive(Debug)]
@@ -81,8 +72,8 @@ pub async fn forward(
     if !rules::hops::count(&head.method, &mut head.headers)? {
         return Ok(Answer::LastHop);
     }
-    edit_headers(&mut head.headers, arrival, &admitted, (head.uri.authority(), head.version));
-    head.uri = edit_target(head.uri, &active.route, &config.api_key)?;
+    let added = head::edit_headers(&mut head.headers, arrival, &admitted, (head.uri.authority(), head.version));
+    head.uri = head::edit_target(head.uri, &active.route, &config.api_key)?;
     if let Some(switch) = &switch {
         switch.announce(&mut head.headers);
     }
@@ -103,7 +94,7 @@ pub async fn forward(
         }
         None => RequestBody::Empty,
     };
-    let request = Request::from_parts(head, body);
+    let request = Outgoing { head, added, body };
     let deadline = group.settings().timeout.map(|limit| Instant::now() + limit);
     match by(deadline, progress.as_deref(), send(&group, caller, request, ticket, progress.as_deref())).await? {
         Reply::Answer(answer) => {
@@ -123,163 +114,26 @@ pub async fn forward(
     }
 }
 
-fn edit_headers(
-    headers: &mut HeaderMap,
-    arrival: &Arrival,
-    admitted: &Admitted,
-    (authority, version): (Option<&http::uri::Authority>, http::Version),
-) {
-    let config = &arrival.view.snapshot.config;
-    let route = &admitted.route().route;
-    let clients = &config.clients;
-    let is_told_in_forwarded = arrival.trusted && clients.address_from == AddressFrom::Forwarded;
-    let over_tls = is_told_in_forwarded && is_forwarded_over_tls(clients, headers);
-    headers::remove_hop_by_hop(headers);
-    headers::keep_honest_trailers(headers, &config.identity_prefix, &config.api_key.from);
-    headers::rebuild_for_upstream(headers);
-    if version == http::Version::HTTP_2 {
-        headers::join_cookies(headers);
-    }
-    let kept = edit_credentials(headers, &config.api_key, route.auth);
-    let underscores = arrival.connection.listener.settings.underscores;
-    headers::remove_forgeable(headers, &config.identity_prefix, underscores, &kept);
-    if matches!(route.scopes, Some(ByMethod::Each(_))) {
-        headers::remove_method_overrides(headers);
-    }
-    if let Some(authority) = authority
-        && let Ok(host) = authority.as_str().parse()
-    {
-        // HTTP/2 and absolute-form name the host in the target, and that name is the one that was decided about.
-        headers.insert(http::header::HOST, host);
-    }
-    headers.reserve(24);
-    let host = headers.get(http::header::HOST).cloned();
-    let origin = Origin {
-        peer: arrival.connection.peer,
-        trusted: arrival.trusted && !is_told_in_forwarded,
-        forwarded: match (clients.sends_forwarded, is_told_in_forwarded) {
-            (false, _) => Forwarding::Off,
-            (true, false) => Forwarding::Anew,
-            (true, true) => Forwarding::Continued,
-        },
-        client: arrival.client.ip(),
-        tls: arrival.connection.tls.is_some() || over_tls,
-        host: host.as_ref(),
-        port: arrival.connection.listener.address.port(),
-        version,
-    };
-    headers::set_forwarding(headers, &origin);
-    let shown = arrival.connection.client_cert.as_ref().and_then(|c| c.forwarded.as_ref());
-    client_cert::announce(headers, arrival.trusted, shown);
-    let id = arrival.id.header();
-    identify(headers, admitted, &arrival.view.snapshot.identity);
-    headers.insert(arrival.view.snapshot.identity.request_id.clone(), id.clone());
-    headers.insert(X_REQUEST_ID, id.clone());
-    match &route.rules.host {
-        UpstreamHost::Client => {}
-        // Whoever asks the server puts its own in the place of one that is missing.
-        UpstreamHost::Upstream => drop(headers.remove(HOST)),
-        UpstreamHost::Name(host) => drop(headers.insert(HOST, host.clone())),
-    }
-    rules::headers::of_request(headers, arrival, admitted, &id);
-}
-
-/// Who calls. A fact that is unknown has no field: whatever the client sent under that name is gone already.
-fn identify(headers: &mut HeaderMap, admitted: &Admitted, names: &IdentityNames) {
-    let Some(access) = admitted.access() else { return };
-    for (name, value) in access.identity(names).filter(|(_, value)| !value.is_empty()) {
-        headers.insert(name.clone(), value.clone());
-    }
-    headers.insert(names.auth_method.clone(), HeaderValue::from_static("api_key"));
-}
-
-/// Takes the credential out, unless the upstream is to see it. Answers with the fields that may stay although their
-/// names are Argus's own.
-fn edit_credentials(headers: &mut HeaderMap, auth: &ApiKeyAuth, route: RouteAuth) -> Vec<HeaderName> {
-    if auth.forward_credential {
-        let name = |p: &CredentialPlace| match p {
-            CredentialPlace::Header(name) => Some(name.clone()),
-            _ => None,
-        };
-        return auth.from.iter().filter_map(name).collect();
-    }
-    for place in &auth.from {
-        match place {
-            CredentialPlace::Header(name) => {
-                headers.remove(name);
-            }
-            CredentialPlace::Bearer => remove_authorization(headers, "bearer", route),
-            CredentialPlace::ApiKeyScheme => remove_authorization(headers, "apikey", route),
-            CredentialPlace::Cookie(name) => headers::remove_cookie(headers, name),
-            CredentialPlace::Query(_) => {}
-        }
-    }
-    Vec::new()
-}
-
-/// On a public route `Authorization` is the upstream's own affair, unless it holds one of our keys.
-fn remove_authorization(headers: &mut HeaderMap, scheme: &str, route: RouteAuth) {
-    let is_ours = headers.get_all(AUTHORIZATION).iter().any(|value| {
-        let bytes = value.as_bytes();
-        let Some((sent, rest)) = bytes.split_at_checked(scheme.len()) else { return false };
-        let credential = rest.trim_ascii();
-        sent.eq_ignore_ascii_case(scheme.as_bytes())
-            && rest.starts_with(b" ")
-            && (route == RouteAuth::ApiKey || key_format::parse(credential).is_some())
-    });
-    if is_ours {
-        headers.remove(AUTHORIZATION);
-    }
-}
-
-/// The target as the upstream gets it: with the path that the route makes of it, and without a key in the query.
-fn edit_target(uri: Uri, route: &Route, auth: &ApiKeyAuth) -> Result<Uri, Refused> {
-    let in_query = |query: &str| {
-        let mut query = Some(query.to_owned());
-        for place in &auth.from {
-            if let (CredentialPlace::Query(name), Some(text)) = (place, &query) {
-                query = without_parameter(text, name);
-            }
-        }
-        query
-    };
-    let cuts_query = !auth.forward_credential
-        && uri.query().is_some()
-        && auth.from.iter().any(|p| matches!(p, CredentialPlace::Query(_)));
-    let rewrite = route.rules.rewrite.as_ref();
-    if !cuts_query && rewrite.is_none() {
-        return Ok(uri);
-    }
-    let path = rewrite.map_or(Cow::Borrowed(uri.path()), |rewrite| rewrite.apply(uri.path()));
-    let query = if cuts_query { uri.query().and_then(in_query) } else { uri.query().map(str::to_owned) };
-    let target = match query {
-        Some(query) => [&path, "?", &query].concat(),
-        None => path.into_owned(),
-    };
-    // Parts of a target that was valid make a valid target, but for its length.
-    target.parse().map_err(|_| Refused::Malformed(normalize::TARGET_TOO_LONG))
-}
-
 /// Asks the upstream, as often as its policy lets. A request of which nothing was written is sent again; one that was
 /// written on a kept connection, which its peer may have closed just then, is if its method is idempotent and it has no
 /// body (RFC 9110 section 9.2.2). However short a connection lay idle, some servers close it without saying so.
 async fn send(
     group: &Group,
     caller: u64,
-    mut request: Request<RequestBody>,
+    mut request: Outgoing,
     ticket: &mut Ticket,
     progress: Option<&BodyProgress>,
 ) -> Result<Reply, Refused> {
     let settings = group.settings();
-    let may_repeat = progress.is_none() && settings.retry.may_repeat(request.method());
+    let may_repeat = progress.is_none() && settings.retry.may_repeat(&request.head.method);
     let mut tries = group.tries();
     ticket.asking(&settings.name, group.number);
     let mut lease = group.lease(may_repeat, caller, &mut tries).await?;
-    let names_host = request.headers().contains_key(HOST);
+    let names_host = request.head.headers.contains_key(HOST);
     loop {
         if !names_host && let Ok(authority) = lease.url().authority().parse() {
             // HTTP/1.0 may do without; HTTP/1.1, which the upstream is asked in, may not.
-            request.headers_mut().insert(HOST, authority);
+            request.head.headers.insert(HOST, authority);
         }
         let reused = lease.is_reused;
         let failure = match ask(group, lease, request, progress).await? {
@@ -304,7 +158,7 @@ async fn send(
 async fn ask(
     group: &Group,
     lease: Lease,
-    request: Request<RequestBody>,
+    request: Outgoing,
     progress: Option<&BodyProgress>,
 ) -> Result<Result<Reply, Failure>, Refused> {
     let limit = group.settings().first_byte_timeout;

@@ -1,6 +1,8 @@
 //! Headers on their way through: what concerns one hop stays on it, what a client might forge never passes, and what
 //! Argus knows is added.
 
+mod concerns;
+
 use std::net::IpAddr;
 
 use http::header::{
@@ -13,7 +15,9 @@ use super::client_addr::{X_FORWARDED_FOR, X_FORWARDED_PROTO};
 use super::client_cert::{CLIENT_CERT, CLIENT_CERT_CHAIN};
 use super::forwarded::{self, Forwarding};
 use crate::config::CredentialPlace;
+use crate::model::fields::Fields;
 use crate::model::header_rules::Underscores;
+pub use concerns::Concerns;
 
 /// `X-Forwarded-Host`.
 pub const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -85,7 +89,10 @@ pub fn allowed_in_trailers(name: &HeaderName) -> bool {
 
 /// Removes what concerns the hop just made, whatever `Connection` names included.
 pub fn remove_hop_by_hop(headers: &mut HeaderMap) {
-    if headers.contains_key(CONNECTION) {
+    // What it usually says names no field.
+    let is_usual =
+        |v: &HeaderValue| [&b"keep-alive"[..], b"close"].iter().any(|w| v.as_bytes().eq_ignore_ascii_case(w));
+    if headers.get_all(CONNECTION).iter().any(|v| !is_usual(v)) {
         let named: Vec<HeaderName> = headers
             .get_all(CONNECTION)
             .iter()
@@ -98,8 +105,8 @@ pub fn remove_hop_by_hop(headers: &mut HeaderMap) {
             headers.remove(name);
         }
     }
-    // Most messages have none of them, and looking at every name once is quicker than asking for each.
-    if headers.keys().any(|name| HOP_BY_HOP.contains(name)) {
+    headers.remove(CONNECTION);
+    if Concerns::of_answer(headers).has(Concerns::HOP) {
         for name in HOP_BY_HOP {
             headers.remove(name);
         }
@@ -220,6 +227,28 @@ pub fn set_forwarding(headers: &mut HeaderMap, origin: &Origin<'_>) {
     }
     headers.insert(X_REAL_IP, address(origin.client));
     headers.append(VIA, via(origin.version));
+}
+
+/// Removes all that tells the way a request came and its id, as nobody's word is taken for it.
+pub fn remove_way(headers: &mut HeaderMap) {
+    while let Some(told) = headers.keys().find(|n| n.as_str().starts_with("x-forwarded-")).cloned() {
+        headers.remove(told);
+    }
+    for name in [FORWARDED, VIA, X_REAL_IP, X_REQUEST_ID] {
+        headers.remove(name);
+    }
+}
+
+/// What is told of the way of every request of a connection, but for `Via` and the host, where no peer is believed.
+pub fn way_of_connection(client: IpAddr, tls: bool, port: u16) -> Fields {
+    let client = address(client);
+    let mut fields = Fields::default();
+    fields.push(&X_FORWARDED_FOR, &client);
+    fields.push(&X_FORWARDED_PROTO, &scheme(tls));
+    fields.push(&X_FORWARDED_PORT, &port.into());
+    fields.push(&X_REAL_IP, &client);
+    fields.shrink();
+    fields
 }
 
 fn scheme(tls: bool) -> HeaderValue {

@@ -126,10 +126,14 @@ fn bare_host(authority: &str) -> Result<Cow<'_, str>, Malformed> {
                 None => authority,
             };
             let host = host.strip_suffix('.').unwrap_or(host);
-            let known =
-                |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~' | b'%' | b'!' | b'$');
-            let has_empty_label = host.starts_with('.') || host.ends_with('.') || host.contains("..");
-            if host.is_empty() || has_empty_label || host.len() > 255 || !host.bytes().all(known) {
+            // Without an early end, so that all bytes are looked at in one walk.
+            let look = |(is_good, last): (bool, u8), b: u8| {
+                let is_known = b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~' | b'%' | b'!' | b'$');
+                // No label is empty.
+                (is_good & is_known & (b != b'.' || last != b'.'), b)
+            };
+            let (is_good, last) = host.bytes().fold((true, b'.'), look);
+            if !is_good || last == b'.' || host.len() > 255 {
                 return Err(wrong());
             }
             host

@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::body::ResponseBody;
 use super::deadline::Turn;
 use super::forward::UpstreamAnswer;
-use super::headers::{self, X_REQUEST_ID};
+use super::headers::{self, Concerns, X_REQUEST_ID};
 use super::request::Arrival;
 use super::rules;
 use crate::admission::LimitReport;
@@ -102,7 +102,9 @@ pub fn pass_on(
 ) -> Response<ResponseBody> {
     ticket.status = answer.answer.head.status.as_u16();
     ticket.outcome = Outcome::Answering;
-    headers::remove_hop_by_hop(&mut answer.answer.head.headers);
+    if Concerns::of_answer(&answer.answer.head.headers).has(Concerns::HOP) {
+        headers::remove_hop_by_hop(&mut answer.answer.head.headers);
+    }
     rules::headers::of_response(&mut answer.answer.head.headers, arrival, told, &ticket);
     let rate_min = arrival.connection.listener.settings.limits.min_answer_rate;
     if rate_min > 0 && told.grpc.is_none() && !is_event_stream(&answer.answer.head.headers) {

@@ -191,8 +191,8 @@ impl Line<'_> {
 
     fn address(&mut self, style: &LogStyle, ip: IpAddr) {
         match style.access.as_ref().map_or(AddressLog::Full, |a| a.ip) {
-            AddressLog::Full => self.display(ip),
-            AddressLog::Truncated => self.display(truncated(ip)),
+            AddressLog::Full => self.ip(ip),
+            AddressLog::Truncated => self.ip(truncated(ip)),
             AddressLog::Hashed => {
                 let mut hash = Sha256::new();
                 hash.update(style.salt);
@@ -203,6 +203,17 @@ impl Line<'_> {
                 let hash = hash.finalize();
                 self.raw(&hex::encode(&hash[..8]));
             }
+        }
+    }
+
+    fn ip(&mut self, ip: IpAddr) {
+        let IpAddr::V4(ip) = ip else { return self.display(ip) };
+        // By far the most common address, and quicker than what serves any format.
+        for (i, octet) in ip.octets().into_iter().enumerate() {
+            if i > 0 {
+                self.0.push(b'.');
+            }
+            self.number(u64::from(octet));
         }
     }
 
@@ -242,7 +253,9 @@ impl Line<'_> {
     fn text(&mut self, text: &[u8]) {
         let text = &text[..text.len().min(TEXT_MAX)];
         self.0.push(b'"');
-        if text.iter().all(|b| matches!(b, 0x20..=0x7e) && !matches!(b, b'"' | b'\\')) {
+        // Without an early end, so that many bytes are looked at at once.
+        let is_plain = |b: &u8| matches!(b, 0x20..=0x7e) & !matches!(b, b'"' | b'\\');
+        if text.iter().fold(true, |plain, b| plain & is_plain(b)) {
             self.0.extend_from_slice(text);
         } else {
             for c in String::from_utf8_lossy(text).chars() {

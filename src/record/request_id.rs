@@ -42,7 +42,8 @@ impl RequestId {
 
     /// As a header value.
     pub fn header(&self) -> HeaderValue {
-        HeaderValue::from_str(self.as_str()).unwrap_or(HeaderValue::from_static(""))
+        let text = &self.text[..usize::from(self.len)];
+        HeaderValue::from_bytes(text).unwrap_or(HeaderValue::from_static(""))
     }
 }
 

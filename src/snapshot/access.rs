@@ -6,11 +6,12 @@
 
 use std::sync::Arc;
 
-use http::{HeaderName, HeaderValue};
+use http::HeaderValue;
 
-use super::identity::{self, IdentityNames, KEY_FACTS};
+use super::identity;
 use super::{ActivePlan, BoundLimit, NamedCondition, Snapshot, build, subject};
 use crate::model::condition::Condition;
+use crate::model::fields::Fields;
 use crate::model::key::Key;
 use crate::model::limit::{LIMITS_MAX, LimitKind};
 use crate::model::owner::Owner;
@@ -43,7 +44,8 @@ pub struct Access {
     pub owner_subject: Option<u128>,
     /// Why it opens nothing, for operators: something it depends on is gone or unreadable.
     pub broken: Option<Box<str>>,
-    identity: [HeaderValue; KEY_FACTS.len()],
+    /// The headers by which the upstream learns who calls, as they go on the wire.
+    pub identity: Fields,
 }
 
 impl Access {
@@ -60,7 +62,8 @@ impl Access {
             broken = Some(why);
             Vec::new()
         });
-        let identity = identity::values(key, owner.map(|o| &**o), &scopes, &plan.header, &snapshot.environments);
+        let (names, environments) = (&snapshot.identity, &snapshot.environments);
+        let identity = identity::fields(names, key, owner.map(|o| &**o), &scopes, &plan.header, environments);
         Access {
             generation: snapshot.generation,
             key: Arc::clone(key),
@@ -77,17 +80,12 @@ impl Access {
         }
     }
 
-    /// The identity headers that depend on the key alone. `names` are those of the snapshot.
-    pub fn identity<'a>(&'a self, names: &'a IdentityNames) -> impl Iterator<Item = (&'a HeaderName, &'a HeaderValue)> {
-        names.of_key.iter().zip(&self.identity)
-    }
-
     /// About how many bytes this takes, for the cap of the cache.
     pub(super) fn bytes(&self) -> u64 {
         let limits = self.limits.len() * size_of::<BoundLimit>();
         let conditions = self.conditions.len() * size_of::<usize>();
         let own_conditions = if self.key.conditions.is_empty() { 0 } else { size_of::<Condition>() + 256 };
-        let values: usize = self.identity.iter().map(HeaderValue::len).sum();
+        let values = self.identity.as_bytes().len();
         let scopes: usize = self.scopes.iter().map(|s| s.as_str().len() + 16).sum();
         let total = size_of::<Access>() + limits + conditions + own_conditions + values + scopes + 128;
         u64::try_from(total).unwrap_or(u64::MAX)

@@ -1,24 +1,26 @@
 //! The headers by which the upstream learns who calls.
 //!
-//! All of them are always sent, empty if there is nothing to say: a header that is left out could be the client's own.
+//! What the client sent under these names is taken out of every request first, so that a fact that is unknown needs no
+//! header.
 
 use http::{HeaderName, HeaderValue};
 
+use crate::model::fields::Fields;
 use crate::model::key::Key;
 use crate::model::owner::Owner;
 use crate::model::scope::Scope;
 
 /// The facts that depend on the key alone, in the order of [`IdentityNames::of_key`].
-pub const KEY_FACTS: [&str; 9] =
+const KEY_FACTS: [&str; 9] =
     ["subject", "key-id", "owner", "organization", "project", "scopes", "roles", "plan", "environment"];
 
 /// Names of the identity headers under the configured prefix.
 #[derive(Debug, Clone)]
 pub struct IdentityNames {
-    /// One name for each of [`KEY_FACTS`].
-    pub of_key: [HeaderName; KEY_FACTS.len()],
-    /// How the caller proved who it is: `api_key`, or `none`.
-    pub auth_method: HeaderName,
+    /// One name for each of `KEY_FACTS`.
+    of_key: [HeaderName; KEY_FACTS.len()],
+    /// How the caller proved who it is.
+    auth_method: HeaderName,
     /// The request's id.
     pub request_id: HeaderName,
 }
@@ -34,21 +36,30 @@ impl IdentityNames {
             request_id: name("request-id")?,
         })
     }
+
+    /// All of them.
+    pub fn all(&self) -> impl Iterator<Item = &HeaderName> {
+        self.of_key.iter().chain([&self.auth_method, &self.request_id])
+    }
 }
 
 /// The word for what this version has one of only.
-pub const DEFAULT: HeaderValue = HeaderValue::from_static("default");
+const DEFAULT: HeaderValue = HeaderValue::from_static("default");
 /// Nothing to say.
-pub const EMPTY: HeaderValue = HeaderValue::from_static("");
+const EMPTY: HeaderValue = HeaderValue::from_static("");
 
-/// The values for a key, in the order of [`KEY_FACTS`].
-pub(super) fn values(
+/// How a caller with a key proved who it is.
+const API_KEY: HeaderValue = HeaderValue::from_static("api_key");
+
+/// The headers of requests by a key. A fact that is unknown has none.
+pub(super) fn fields(
+    names: &IdentityNames,
     key: &Key,
     owner: Option<&Owner>,
     scopes: &[Scope],
     plan: &HeaderValue,
     environments: &[(Box<str>, HeaderValue)],
-) -> [HeaderValue; KEY_FACTS.len()] {
+) -> Fields {
     let key_id = value(key.id.public());
     let subject = match owner.and_then(|o| o.external_id.as_deref()) {
         Some(external) => value(external),
@@ -59,7 +70,14 @@ pub(super) fn values(
     let environment = environment.map_or_else(|| value(&key.environment), |(_, header)| header.clone());
     let scopes = spaced(scopes.iter().map(Scope::as_str));
     let roles = spaced(key.roles.iter().map(crate::model::id::Name::as_str));
-    [subject, key_id, owner, DEFAULT, DEFAULT, scopes, roles, plan.clone(), environment]
+    let values = [subject, key_id, owner, DEFAULT, DEFAULT, scopes, roles, plan.clone(), environment];
+    let mut fields = Fields::default();
+    for (name, value) in names.of_key.iter().zip(&values).filter(|(_, value)| !value.is_empty()) {
+        fields.push(name, value);
+    }
+    fields.push(&names.auth_method, &API_KEY);
+    fields.shrink();
+    fields
 }
 
 fn spaced<'a>(words: impl Iterator<Item = &'a str>) -> HeaderValue {

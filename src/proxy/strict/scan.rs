@@ -118,7 +118,7 @@ impl Scan {
                     n
                 }
                 Phase::Head(_) | Phase::Size | Phase::Trailers => {
-                    let Some(end) = bytes[at..].iter().position(|b| *b == b'\n') else {
+                    let Some(end) = memchr::memchr(b'\n', &bytes[at..]) else {
                         return self.part_of_line(&bytes[at..]).map_err(|cause| {
                             bytes[at] = UNREADABLE;
                             self.is_wrong(cause, at)
@@ -162,7 +162,7 @@ impl Scan {
     /// A target has no fragment (RFC 9112 section 3.2), and nothing else in the first line has that byte.
     fn check_target(&self, piece: &[u8]) -> Result<(), &'static str> {
         match &self.phase {
-            Phase::Head(head) if head.lines == 0 && piece.contains(&b'#') => Err("fragment"),
+            Phase::Head(head) if head.lines == 0 && memchr::memchr(b'#', piece).is_some() => Err("fragment"),
             _ => Ok(()),
         }
     }

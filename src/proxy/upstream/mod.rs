@@ -8,6 +8,7 @@ pub mod h1;
 mod h2;
 mod health;
 mod names;
+mod outgoing;
 mod pool;
 mod retry;
 mod watch;
@@ -24,13 +25,13 @@ use rustls::pki_types::CertificateDer;
 pub use answer::{Answer, Reply, Tunnel, UpstreamBody};
 pub use connect::{ConnectError, UpstreamTlsError};
 pub use endpoint::Endpoint;
+pub use outgoing::Outgoing;
 pub use pool::{Lease, Server};
 pub use retry::Tries;
 pub use watch::watch;
 
 use self::balance::{Ask, Servers};
 use self::retry::Budget;
-use super::body::RequestBody;
 use crate::model::id::Name;
 use crate::model::upstream::{ATTEMPTS_MAX, RetryOn, Upstream};
 

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use http::Request;
 use parking_lot::Mutex;
 use rustls::ClientConfig;
 
@@ -15,7 +14,7 @@ use super::endpoint::Endpoint;
 use super::h1::exchange::{Answered, Exchange, Failure};
 use super::h1::{Stream, Wire};
 use super::h2::{Joined, Links};
-use super::{RequestBody, UpstreamError};
+use super::{Outgoing, UpstreamError};
 use crate::model::upstream::{Http2, ServerUrl, Upstream};
 
 /// Idle connections kept to one server by one worker.
@@ -282,7 +281,7 @@ impl Lease {
     ///
     /// # Errors
     /// With the request, if not a byte of it was written.
-    pub async fn send(self, request: Request<RequestBody>) -> Result<Reply, Failure> {
+    pub async fn send(self, request: Outgoing) -> Result<Reply, Failure> {
         let (wire, place) = match self.carrier {
             Carrier::Own(wire, place) => (wire, place),
             Carrier::Shared(joined, in_flight) => {

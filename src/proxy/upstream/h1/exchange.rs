@@ -6,14 +6,16 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use http::request::Parts as RequestParts;
-use http::{Method, Request, StatusCode};
+use http::{Method, StatusCode};
 
 use super::Wire;
 use super::body::AnswerBody;
 use super::framing::{self, Framing, FramingError};
 use super::head::{self, AnswerHead, HeadError};
 use super::request::{SendError, Sender};
+use crate::model::fields::Fields;
 use crate::proxy::body::{BodyError, RequestBody};
+use crate::proxy::upstream::Outgoing;
 
 /// Bytes that are read at once while the head of an answer is awaited; most answers come whole in them.
 const READ: usize = 8 * 1_024;
@@ -65,7 +67,7 @@ pub struct Failure {
     /// Whether a byte of the request was written.
     pub was_written: bool,
     /// The request, if it is whole: if nothing was taken from its body.
-    pub request: Option<Request<RequestBody>>,
+    pub request: Option<Outgoing>,
 }
 
 /// What came of a request.
@@ -83,8 +85,8 @@ pub enum Answered {
 pub struct Exchange {
     wire: Option<Box<Wire>>,
     sender: Option<Sender>,
-    head: Option<RequestParts>,
-    method: Method,
+    /// The request, if it has to be sent again.
+    head: Option<(RequestParts, Fields)>,
     /// Whether another protocol was asked for.
     may_switch: bool,
     interim: u32,
@@ -96,20 +98,18 @@ pub struct Exchange {
 
 impl Exchange {
     /// Sends `request` on `wire`.
-    pub fn begin(mut wire: Box<Wire>, request: Request<RequestBody>) -> Self {
-        let has_body = !matches!(request.body(), RequestBody::Empty);
+    pub fn begin(mut wire: Box<Wire>, request: Outgoing) -> Self {
+        let Outgoing { head, added, body } = request;
+        let has_body = !matches!(body, RequestBody::Empty);
         let mut out = std::mem::take(&mut wire.write);
         out.clear();
-        let framing = head::write(&request, has_body, &mut out);
-        let may_switch = request.headers().contains_key(http::header::UPGRADE);
-        let method = request.method().clone();
-        let (head, body) = request.into_parts();
+        let framing = head::write(&head, &added, has_body, &mut out);
+        let may_switch = head.headers.contains_key(http::header::UPGRADE);
         let sender = Sender::new(out, &head.headers, body, framing);
         Exchange {
             wire: Some(wire),
             sender: Some(sender),
-            head: Some(head),
-            method,
+            head: Some((head, added)),
             may_switch,
             interim: 0,
             is_silent: true,
@@ -157,7 +157,8 @@ impl Exchange {
     }
 
     fn answered(&mut self, head: AnswerHead) -> Result<Answered, Fault> {
-        let framing = Framing::of(&self.method, head.status, head.version, &head.headers)?;
+        let method = self.head.as_ref().map_or(&Method::GET, |(head, _)| &head.method);
+        let framing = Framing::of(method, head.status, head.version, &head.headers)?;
         let (Some(mut wire), Some(sender)) = (self.wire.take(), self.sender.take()) else { return Err(Fault::Closed) };
         let may_persist =
             self.broke.is_none() && !framing.ends_with_connection() && framing::persists(head.version, &head.headers);
@@ -183,7 +184,7 @@ impl Exchange {
         let sender = self.sender.take();
         let was_written = sender.as_ref().is_none_or(|s| s.written() > 0);
         let body = sender.and_then(Sender::into_untouched_body);
-        let request = body.zip(self.head.take()).map(|(body, head)| Request::from_parts(head, body));
+        let request = body.zip(self.head.take()).map(|(body, (head, added))| Outgoing { head, added, body });
         Failure { fault, is_silent: self.is_silent, was_written, request }
     }
 }

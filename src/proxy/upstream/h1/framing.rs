@@ -245,14 +245,10 @@ fn trailers_of(buf: &mut BytesMut) -> Result<Option<HeaderMap>, FramingError> {
 
 /// Whether a carriage return or a line feed stands without the other. Some readers take either for the end of a line.
 pub(super) fn has_bare_line_end(text: &[u8]) -> bool {
-    let mut last = 0;
-    for byte in text {
-        if (*byte == b'\n') != (last == b'\r') {
-            return true;
-        }
-        last = *byte;
-    }
-    last == b'\r'
+    let (Some(first), Some(last)) = (text.first(), text.last()) else { return false };
+    // Without an early end, so that many bytes are looked at at once.
+    let is_bare = |(a, b): (&u8, &u8)| (*a == b'\r') != (*b == b'\n');
+    *first == b'\n' || *last == b'\r' || text.iter().zip(&text[1..]).fold(false, |bare, pair| bare | is_bare(pair))
 }
 
 fn plain_number(value: &HeaderValue) -> Option<u64> {

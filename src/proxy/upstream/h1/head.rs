@@ -1,14 +1,20 @@
 //! Heads of HTTP/1.1 messages: requests written, answers read.
 
+use std::mem::MaybeUninit;
+
 use bytes::BytesMut;
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Version};
-use httparse::Response as Parser;
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
+use httparse::{ParserConfig, Response as Parser};
 
 use super::framing::has_bare_line_end;
+use crate::model::fields::Fields;
 
 /// Largest head of an answer, in bytes.
 pub const HEAD_MAX: usize = 64 * 1_024;
+/// Room for a usual field, in bytes; longer ones cost another allocation.
+const FIELD_BYTES: usize = 48;
 /// Most fields of an answer.
 pub const FIELDS_MAX: usize = 128;
 
@@ -43,27 +49,30 @@ pub enum BodyFraming {
     Chunked,
 }
 
-/// Writes the head of `request` into `out`. `has_body` says whether a body follows; if its length does not stand among
-/// the fields it goes in chunks.
-pub fn write<B>(request: &Request<B>, has_body: bool, out: &mut Vec<u8>) -> BodyFraming {
-    out.extend_from_slice(request.method().as_str().as_bytes());
+/// Writes the head of a request with the fields of `added` into `out`. `has_body` says whether a body follows; if its
+/// length does not stand among the fields it goes in chunks.
+pub fn write(head: &Parts, added: &Fields, has_body: bool, out: &mut Vec<u8>) -> BodyFraming {
+    let target = head.uri.path_and_query().map_or("/", |t| t.as_str());
+    out.reserve(target.len() + added.as_bytes().len() + head.headers.len() * FIELD_BYTES);
+    out.extend_from_slice(head.method.as_str().as_bytes());
     out.push(b' ');
-    let target = request.uri().path_and_query().map_or("/", |t| t.as_str());
     out.extend_from_slice(target.as_bytes());
     out.extend_from_slice(b" HTTP/1.1\r\n");
-    let headers = request.headers();
-    for (name, value) in headers {
+    let mut has_length = false;
+    for (name, value) in &head.headers {
         // How a body is framed is said below, and nowhere else.
         if name != TRANSFER_ENCODING {
+            has_length |= name == CONTENT_LENGTH;
             field(out, name, value);
         }
     }
-    let framing = match (has_body, headers.contains_key(CONTENT_LENGTH)) {
+    out.extend_from_slice(added.as_bytes());
+    let framing = match (has_body, has_length) {
         (true, false) => {
             out.extend_from_slice(b"transfer-encoding: chunked\r\n");
             BodyFraming::Chunked
         }
-        (false, false) if matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH) => {
+        (false, false) if matches!(head.method, Method::POST | Method::PUT | Method::PATCH) => {
             // A server may wait for a length where a body is usual (RFC 9110 section 8.6).
             out.extend_from_slice(b"content-length: 0\r\n");
             BodyFraming::Plain
@@ -89,9 +98,9 @@ pub fn field(out: &mut Vec<u8>, name: &HeaderName, value: &HeaderValue) {
 /// # Errors
 /// When it is too large or cannot be read in one way.
 pub fn take(buf: &mut BytesMut) -> Result<Option<AnswerHead>, HeadError> {
-    let mut fields = [httparse::EMPTY_HEADER; FIELDS_MAX];
-    let mut head = Parser::new(&mut fields);
-    let len = match head.parse(buf) {
+    let mut fields = [const { MaybeUninit::uninit() }; FIELDS_MAX];
+    let mut head = Parser::new(&mut []);
+    let len = match ParserConfig::default().parse_response_with_uninit_headers(&mut head, buf, &mut fields) {
         Ok(httparse::Status::Complete(len)) if len <= HEAD_MAX => len,
         Ok(httparse::Status::Complete(_)) | Err(httparse::Error::TooManyHeaders) => return Err(HeadError::TooLarge),
         Ok(httparse::Status::Partial) if buf.len() > HEAD_MAX => return Err(HeadError::TooLarge),
@@ -104,26 +113,22 @@ pub fn take(buf: &mut BytesMut) -> Result<Option<AnswerHead>, HeadError> {
         (Some(status), Some(1)) => (status, Version::HTTP_11),
         _ => return Err(HeadError::NotHttp),
     };
-    // Where each field stands: the text itself can be taken out of the buffer only once nothing borrows from it.
-    let start = buf.as_ptr() as usize;
-    let mut places = [(0_u32, 0_u32, 0_u32, 0_u32); FIELDS_MAX];
-    let count = head.headers.len();
-    for (place, field) in places.iter_mut().zip(head.headers.iter()) {
-        let at = |text: &[u8]| u32::try_from(text.as_ptr() as usize - start).unwrap_or(u32::MAX);
-        let len = |text: &[u8]| u32::try_from(text.len()).unwrap_or(u32::MAX);
-        let (name, value) = (field.name.as_bytes(), field.value);
-        *place = (at(name), len(name), if value.is_empty() { 0 } else { at(value) }, len(value));
-    }
     if has_bare_line_end(&buf[..len]) || buf.starts_with(b"\r") {
         return Err(HeadError::NotHttp);
     }
+    // Where each value stands: the text itself can be taken out of the buffer only once nothing borrows from it.
+    let start = buf.as_ptr() as usize;
+    let mut found = Vec::with_capacity(head.headers.len());
+    for field in head.headers.iter() {
+        let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| HeadError::NotHttp)?;
+        let at = if field.value.is_empty() { 0 } else { field.value.as_ptr() as usize - start };
+        found.push((name, at..at + field.value.len()));
+    }
     let text = buf.split_to(len).freeze();
-    let mut headers = HeaderMap::with_capacity(count + SPARE_FIELDS);
-    for &(name, name_len, value, value_len) in &places[..count] {
-        let (name, value) = (name as usize, value as usize);
-        let name = HeaderName::from_bytes(&text[name..name + name_len as usize]).map_err(|_| HeadError::NotHttp)?;
-        let value = HeaderValue::from_maybe_shared(text.slice(value..value + value_len as usize));
-        headers.append(name, value.map_err(|_| HeadError::NotHttp)?);
+    let mut headers = HeaderMap::with_capacity(found.len() + SPARE_FIELDS);
+    for (name, place) in found {
+        let value = HeaderValue::from_maybe_shared(text.slice(place)).map_err(|_| HeadError::NotHttp)?;
+        headers.append(name, value);
     }
     Ok(Some(AnswerHead { status, version, headers }))
 }
@@ -133,6 +138,7 @@ const SPARE_FIELDS: usize = 12;
 
 #[cfg(test)]
 mod tests {
+    use http::Request;
     use proptest::prelude::*;
 
     use super::*;
@@ -199,16 +205,25 @@ mod tests {
     fn requests_are_written() {
         let write = |request: http::request::Builder, has_body| {
             let mut out = Vec::new();
-            let framing = write(&request.body(()).unwrap(), has_body, &mut out);
+            let mut added = Fields::default();
+            added.push(&http::header::VIA, &HeaderValue::from_static("1.1 argus"));
+            let (head, ()) = request.body(()).unwrap().into_parts();
+            let framing = write(&head, &added, has_body, &mut out);
             (framing, String::from_utf8(out).unwrap())
         };
         let get = || Request::get("/a?b=c").header("host", "x");
-        assert_eq!(write(get(), false), (BodyFraming::Plain, "GET /a?b=c HTTP/1.1\r\nhost: x\r\n\r\n".into()));
+        assert_eq!(
+            write(get(), false),
+            (BodyFraming::Plain, "GET /a?b=c HTTP/1.1\r\nhost: x\r\nvia: 1.1 argus\r\n\r\n".into())
+        );
         let (framing, text) = write(get(), true);
         assert_eq!(framing, BodyFraming::Chunked);
         assert!(text.ends_with("\r\ntransfer-encoding: chunked\r\n\r\n"), "{text}");
         let (framing, text) = write(Request::post("/").header("content-length", "5"), true);
-        assert_eq!((framing, text.as_str()), (BodyFraming::Plain, "POST / HTTP/1.1\r\ncontent-length: 5\r\n\r\n"));
+        assert_eq!(
+            (framing, text.as_str()),
+            (BodyFraming::Plain, "POST / HTTP/1.1\r\ncontent-length: 5\r\nvia: 1.1 argus\r\n\r\n")
+        );
         assert!(write(Request::post("/"), false).1.ends_with("content-length: 0\r\n\r\n"));
         assert!(write(Request::options("*"), false).1.starts_with("OPTIONS * HTTP/1.1\r\n"));
     }

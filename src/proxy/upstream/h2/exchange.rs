@@ -16,7 +16,9 @@ use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 
 use super::{Joined, Slot};
+use crate::model::fields::Fields;
 use crate::proxy::body::{BodyError, RequestBody};
+use crate::proxy::upstream::Outgoing;
 use crate::proxy::upstream::h1::body::CutError;
 use crate::proxy::upstream::h1::exchange::{Failure, Fault};
 use crate::proxy::upstream::h1::head::{AnswerHead, FIELDS_MAX, HeadError};
@@ -107,12 +109,13 @@ impl Joined {
     /// Sends the request and waits for the head of its answer. Dropping the future resets the stream.
     pub(in crate::proxy::upstream) async fn send(
         mut self,
-        request: Request<RequestBody>,
+        request: Outgoing,
     ) -> Result<(AnswerHead, StreamBody), Failure> {
-        if request.headers().contains_key(UPGRADE) {
+        let Outgoing { mut head, mut added, body } = request;
+        if head.headers.contains_key(UPGRADE) {
             return Err(refused(Fault::NotHttp2("another protocol cannot be asked for")));
         }
-        let (mut head, body) = request.into_parts();
+        added.move_into(&mut head.headers);
         if let Err(fault) = translate(&mut head, self.is_tls) {
             return Err(refused(fault));
         }
@@ -140,16 +143,16 @@ impl Joined {
             self.slot.0.is_spent.store(true, Ordering::Relaxed);
         }
         let was_written = unsent.is_none() && !is_refused;
-        let request = match unsent {
-            Some(request) => Some(request.map(|sent| sent.body)),
-            None => again.map(|head| Request::from_parts(head, RequestBody::Empty)),
+        let request = match unsent.map(Request::into_parts) {
+            Some((head, sent)) => Some((head, sent.body)),
+            None => again.map(|head| (head, RequestBody::Empty)),
         };
         // A GOAWAY does not prove by itself that the stream was not looked at: the connection may just have ended after it.
         Failure {
             fault: Fault::Http2(error),
             is_silent: is_of_connection || is_refused,
             was_written,
-            request: request.map(with_host),
+            request: request.map(|(head, body)| Outgoing { head: with_host(head), added: Fields::default(), body }),
         }
     }
 }
@@ -178,11 +181,11 @@ fn translate(head: &mut Parts, is_tls: bool) -> Result<(), Fault> {
 }
 
 /// Puts the host back where the next attempt looks for it.
-fn with_host(mut request: Request<RequestBody>) -> Request<RequestBody> {
-    if let Some(host) = request.uri().authority().and_then(|a| HeaderValue::from_str(a.as_str()).ok()) {
-        request.headers_mut().insert(HOST, host);
+fn with_host(mut head: Parts) -> Parts {
+    if let Some(host) = head.uri.authority().and_then(|a| HeaderValue::from_str(a.as_str()).ok()) {
+        head.headers.insert(HOST, host);
     }
-    request
+    head
 }
 
 fn read(answer: Response<Incoming>) -> Result<(AnswerHead, Incoming), Fault> {
