@@ -53,6 +53,7 @@ mod tls_handshakes;
 mod tls_names;
 mod tls_peers;
 mod tls_revocation;
+mod unix_upstream;
 mod upstream;
 mod upstream_timeouts;
 mod websocket;

@@ -140,7 +140,7 @@ impl Context<'_> {
                 .help_unless_follows("upstream = \"http://127.0.0.1:3000\"");
             return None;
         };
-        if given.contains("://") {
+        if given.contains("://") || given.starts_with("unix:") {
             let server = self.parse::<ServerUrl>(&field, given)?;
             return anonymous(upstreams, made, server);
         }

@@ -187,10 +187,14 @@ pub(super) fn anonymous(
     if let Some((_, name)) = made.iter().find(|(have, _)| *have == server) {
         return Some(name.clone());
     }
-    let host: String =
-        server.host.chars().map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' }).collect();
-    let host = host.trim_start_matches(['-', '.']);
-    let base = format!("{}-{}", if host.is_empty() { "local" } else { host }, server.port);
+    let file = server.socket.as_deref().map(|s| s.file_name().unwrap_or_default().to_string_lossy());
+    let place = file.as_deref().unwrap_or(&server.host);
+    let place: String = place.chars().map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' }).collect();
+    let place = match place.trim_start_matches(['-', '.']) {
+        "" => "local",
+        place => place,
+    };
+    let base = if file.is_some() { place.to_owned() } else { format!("{place}-{}", server.port) };
     let taken = |name: &str| upstreams.iter().any(|u| u.name.as_str() == name);
     let mut name = base.clone();
     let mut n = 1;
@@ -198,7 +202,7 @@ pub(super) fn anonymous(
         n += 1;
         name = format!("{base}-{n}");
     }
-    // Host names may be longer than names of upstreams.
+    // Names of hosts and files may be longer than names of upstreams.
     let name: Name = name.parse().or_else(|_| format!("upstream-{}", upstreams.len() + 1).parse()).ok()?;
     upstreams.push(Upstream::new(name.clone(), vec![server.clone().into()]));
     made.push((server, name.clone()));

@@ -28,7 +28,8 @@ use crate::config::value::{AddressText, DurationText, OneOrMany, ShareText};
 #[derive(Debug, Default, serde::Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct UpstreamText {
-    /// Its servers: URLs of scheme, host and port, or tables of a URL and a weight.
+    /// Its servers: URLs of scheme, host and port, or `unix:/PATH` for a socket file, whose server is asked for the host
+    /// `localhost` unless the route says otherwise; or tables of a URL and a weight.
     pub servers: Option<OneOrMany<ServerText>>,
     /// Which server takes the next request: `round_robin`; `least_requests` for the less busy of two that are drawn;
     /// or always the same one for the same caller: `hash:owner` (of the key), `hash:key`, `hash:ip`,
@@ -131,7 +132,7 @@ pub(in crate::config) struct ServerText {
 #[derive(Debug, serde::Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct ServerTable {
-    /// Scheme, host and port.
+    /// Scheme, host and port; or `unix:/PATH`.
     pub url: Option<String>,
     /// Its share of the requests in relation to the weights of the others, 1 to 100.
     #[schemars(extend("default" = 1))]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
 
 use super::endpoint::Endpoint;
@@ -104,6 +104,10 @@ pub(super) async fn open(
     server_name: Option<&str>,
 ) -> Result<Stream, ConnectError> {
     let url = &endpoint.url;
+    if let Some(path) = &url.socket {
+        let stream = UnixStream::connect(path).await.map_err(|e| ConnectError::Io(url.to_string(), e))?;
+        return Ok(Stream::Unix(stream));
+    }
     let stream = dial(endpoint).await?;
     match tls.filter(|_| url.tls) {
         None => Ok(Stream::Tcp(stream)),
@@ -123,7 +127,7 @@ pub(super) async fn open(
 
 /// Opens the connection below: to the address of `endpoint`, or as long as it is not known, to those of the system
 /// for its name, one after the other. The caller sets the deadline.
-pub(super) async fn dial(endpoint: &Endpoint) -> Result<TcpStream, ConnectError> {
+async fn dial(endpoint: &Endpoint) -> Result<TcpStream, ConnectError> {
     let url = &endpoint.url;
     let failed = |e| ConnectError::Io(url.to_string(), e);
     let stream = match endpoint.address {

@@ -47,6 +47,7 @@ pub struct Endpoint {
 impl Endpoint {
     /// A server at `address`, or wherever the system finds its name.
     pub(super) fn new(server: &Server, address: Option<SocketAddr>) -> Self {
+        // Behind a socket file the host is a name.
         let literal = server.url.host.parse::<IpAddr>().ok().map(|ip| SocketAddr::new(ip, server.url.port));
         let name = match address {
             Some(address) => format!("{} {address}", server.url),
@@ -163,7 +164,7 @@ impl fmt::Display for Endpoint {
     /// The URL, and the address where the URL has a name.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.address {
-            Some(address) if self.url.host.parse::<IpAddr>().is_err() => write!(f, "{} ({})", self.url, address.ip()),
+            Some(address) if self.url.name().is_some() => write!(f, "{} ({})", self.url, address.ip()),
             _ => write!(f, "{}", self.url),
         }
     }

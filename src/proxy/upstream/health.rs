@@ -4,10 +4,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
-use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::task::JoinSet;
-use tokio_rustls::TlsConnector;
 
 use super::endpoint::Endpoint;
 use super::{Prepared, connect};
@@ -54,21 +52,14 @@ async fn one(prepared: Arc<Prepared>, endpoint: Arc<Endpoint>, check: Arc<Health
 }
 
 async fn status(prepared: &Prepared, endpoint: &Endpoint, check: &HealthCheck) -> io::Result<u16> {
-    let stream = connect::dial(endpoint).await.map_err(io::Error::other)?;
     let request = format!(
         "GET {} HTTP/1.1\r\nhost: {}\r\nuser-agent: argus-health\r\naccept: */*\r\nconnection: close\r\n\r\n",
         check.path,
         endpoint.url.authority()
     );
-    match prepared.tls.as_ref().filter(|_| endpoint.url.tls) {
-        None => exchange(stream, request.as_bytes()).await,
-        Some(config) => {
-            let name = prepared.settings.tls.server_name.as_deref().unwrap_or(&endpoint.url.host);
-            let name = ServerName::try_from(name.to_owned()).map_err(io::Error::other)?;
-            let stream = TlsConnector::from(Arc::clone(config)).connect(name, stream).await?;
-            exchange(stream, request.as_bytes()).await
-        }
-    }
+    let server_name = prepared.settings.tls.server_name.as_deref();
+    let stream = connect::open(endpoint, prepared.tls.as_ref(), server_name).await.map_err(io::Error::other)?;
+    exchange(stream, request.as_bytes()).await
 }
 
 async fn exchange(mut stream: impl AsyncRead + AsyncWrite + Unpin, request: &[u8]) -> io::Result<u16> {

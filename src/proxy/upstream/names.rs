@@ -1,7 +1,7 @@
 //! Names of servers: asked on the control plane, again when their time is over. No request waits for it.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -30,7 +30,7 @@ pub(super) async fn keep(prepared: Arc<Prepared>) {
     let resolver = Resolver::new(prepared.settings.resolver);
     let mut names: Vec<Name> = Vec::new();
     for (place, server) in prepared.settings.servers.iter().enumerate() {
-        if server.url.host.parse::<IpAddr>().is_err() {
+        if server.url.name().is_some() {
             names.push(Name { place, due: Instant::now(), retry: RETRY[0], is_failing: false });
         }
     }

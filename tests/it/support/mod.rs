@@ -24,6 +24,7 @@ pub mod origin;
 pub mod ports;
 pub mod process;
 pub mod raw_origin;
+pub mod socket_file;
 pub mod source;
 pub mod wait;
 

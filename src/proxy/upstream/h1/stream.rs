@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::client::TlsStream;
 
 /// A socket, with TLS on it or without.
@@ -16,6 +16,8 @@ pub enum Stream {
     Tcp(TcpStream),
     /// TLS over TCP.
     Tls(Box<TlsStream<TcpStream>>),
+    /// A socket file.
+    Unix(UnixStream),
 }
 
 impl Stream {
@@ -38,6 +40,7 @@ macro_rules! each {
         match $self.get_mut() {
             Stream::Tcp($stream) => $do,
             Stream::Tls($stream) => $do,
+            Stream::Unix($stream) => $do,
         }
     };
 }
@@ -65,6 +68,7 @@ impl AsyncWrite for Stream {
         match self {
             Stream::Tcp(stream) => stream.is_write_vectored(),
             Stream::Tls(stream) => stream.is_write_vectored(),
+            Stream::Unix(stream) => stream.is_write_vectored(),
         }
     }
 
