@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use http::header::{CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING};
-use http::{HeaderMap, Method, Request, Version};
+use http::{HeaderMap, HeaderValue, Method, Request, Version};
 
 use crate::model::reason::Reason;
 use crate::model::request_path::PathFault;
@@ -168,6 +168,9 @@ pub fn underscores(headers: &HeaderMap) -> Result<(), Malformed> {
 /// The first thing found wrong.
 pub fn check<B>(request: &Request<B>) -> Result<(), Malformed> {
     framing(request.version(), request.headers())?;
+    if request.version() == Version::HTTP_2 && request.headers().values().any(is_padded) {
+        return Err(malformed("padded_value", "A field's value begins or ends with a space."));
+    }
     match *request.method() {
         Method::CONNECT => return Err(not_served("connect", "CONNECT is not served here.")),
         Method::TRACE => return Err(not_served("trace", "TRACE is not served here.")),
@@ -189,6 +192,13 @@ pub fn check<B>(request: &Request<B>) -> Result<(), Malformed> {
         }),
         _ => Ok(()),
     }
+}
+
+/// Whether a value begins or ends with white space. Over HTTP/1 that is no part of it; over HTTP/2 nothing takes it away,
+/// and it must not be there (RFC 9113 section 8.2.1).
+fn is_padded(value: &HeaderValue) -> bool {
+    let is_space = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
+    is_space(value.as_bytes().first()) || is_space(value.as_bytes().last())
 }
 
 fn not_served(cause: &'static str, detail: &'static str) -> Malformed {

@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::time::Duration;
 
 use super::support::message::{Ended, Framing};
+use super::support::process::memory;
 use super::support::wait::LIMIT;
 use super::support::{BadOrigin, Gateway, OPEN, Origin, Setup, until};
 
@@ -98,10 +99,10 @@ fn expect_continue_is_decided_first() {
 fn a_large_body_is_never_held_whole() {
     const SIZE: usize = 64 << 20;
     let (_origin, gateway) = open();
-    let before = resident(gateway.pid());
+    let before = memory(gateway.pid(), "VmRSS");
     let answer = gateway.get(&format!("/chunked/{SIZE}")).send().expect(200);
     assert_eq!(answer.body.len(), SIZE);
-    let grown = resident(gateway.pid()).saturating_sub(before);
+    let grown = memory(gateway.pid(), "VmRSS").saturating_sub(before);
     assert!(grown < 16 << 20, "grew by {grown} bytes");
 }
 
@@ -109,7 +110,7 @@ fn a_large_body_is_never_held_whole() {
 fn a_slow_reader_holds_the_origin_back() {
     const SIZE: u64 = 1 << 30;
     let (_origin, gateway) = open();
-    let before = resident(gateway.pid());
+    let before = memory(gateway.pid(), "VmRSS");
     let mut connection = gateway.connect();
     connection.send(gateway.get(&format!("/chunked/{SIZE}")).bytes());
     // What the sockets on the way hold is filled once reading what came does not make the gateway grow any more.
@@ -117,7 +118,7 @@ fn a_slow_reader_holds_the_origin_back() {
     connection.stream().read_exact(&mut piece).unwrap();
     let (mut last, mut still) = (0, 0);
     until("the gateway to stand still", || {
-        let grown = resident(gateway.pid()).saturating_sub(before);
+        let grown = memory(gateway.pid(), "VmRSS").saturating_sub(before);
         assert!(grown < 16 << 20, "grew by {grown} bytes for a client that does not read");
         still = if grown == last { still + 1 } else { 0 };
         last = grown;
@@ -129,7 +130,7 @@ fn a_slow_reader_holds_the_origin_back() {
 fn a_slow_origin_holds_the_client_back() {
     let origin = Origin::start();
     let gateway = Gateway::start(&origin, &format!("listen = \"{{traffic}}\"\n{OPEN}"));
-    let before = resident(gateway.pid());
+    let before = memory(gateway.pid(), "VmRSS");
     let mut connection = gateway.connect();
     connection.send("POST /hold HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
     origin.wait_for(1);
@@ -140,7 +141,7 @@ fn a_slow_origin_holds_the_client_back() {
         sent += piece.len();
     }
     assert!(sent < 64 << 20, "{sent} bytes were taken though the origin reads nothing");
-    let grown = resident(gateway.pid()).saturating_sub(before);
+    let grown = memory(gateway.pid(), "VmRSS").saturating_sub(before);
     assert!(grown < 16 << 20, "grew by {grown} bytes");
 }
 
@@ -204,13 +205,6 @@ fn a_client_that_hangs_up_ends_the_exchange() {
     until("the request to be over", || (gateway.metric("argus_active_requests", &[]) == 0.0).then_some(()));
     let line = until("its line in the log", || gateway.lines("access").pop());
     assert_eq!(line["outcome"], "hung_up", "{line}");
-}
-
-/// Bytes of memory of a process.
-fn resident(pid: u32) -> usize {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = text.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() * 1024
 }
 
 #[test]

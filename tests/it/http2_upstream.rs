@@ -1,10 +1,11 @@
 //! HTTP/2 to an upstream: the same bytes as over HTTP/1.1, on few connections, and nothing cut that looks whole.
 
 use super::support::certificate::Authority;
+use super::support::frames::{DATA, Frames, RST_STREAM};
 use super::support::h2::H2;
 use super::support::h2_origin::H2Origin;
 use super::support::message::Ended;
-use super::support::{Gateway, Origin, Setup, until};
+use super::support::{Gateway, OPEN, Origin, Setup, until};
 
 const HTTP2: &str = "[resources]\nworkers = 1\n[upstreams.o]\nservers = [\"{origin}\"]\nhttp2 = \"always\"\n";
 const ROUTE: &str = "[routes.api]\npaths = [\"/*\"]\nupstream = \"o\"\nauth = \"none\"\n";
@@ -139,6 +140,32 @@ fn a_cut_request_is_seen_to_be_cut() {
     let gateway = before(&origin);
     gateway.raw("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc");
     until("the request to break off", || origin.seen().pop().map(|seen| assert!(!seen.whole)));
+}
+
+/// An upload over HTTP/2 that is reset with this code when the upstream has a part of it.
+fn reset_upload(gateway: &Gateway, code: u32, has_arrived: impl Fn() -> bool) {
+    let mut frames = Frames::open(gateway.at.traffic);
+    let post = [(":method", "POST"), (":scheme", "http"), (":path", "/upload"), (":authority", "a")];
+    frames.headers(1, false, &post).frame(DATA, 0, 1, b"a part");
+    until("a part of it to arrive", || has_arrived().then_some(()));
+    frames.frame(RST_STREAM, 0, 1, &code.to_be_bytes());
+}
+
+#[test]
+fn an_upload_that_is_reset_never_looks_whole() {
+    // NO_ERROR and CANCEL, which hyper takes for an end like any other, and INTERNAL_ERROR.
+    for code in [0, 8, 2] {
+        let origin = Origin::start();
+        let gateway = Gateway::start(&origin, OPEN);
+        reset_upload(&gateway, code, || origin.body_bytes() == 6);
+        origin.wait_for(1);
+        assert!(!origin.last().whole, "over HTTP/1.1, {code}");
+        let origin = H2Origin::start();
+        let gateway = before(&origin);
+        reset_upload(&gateway, code, || origin.arrived() == 1);
+        let seen = until("the request to break off", || origin.seen().pop());
+        assert!(!seen.whole, "over HTTP/2, {code}");
+    }
 }
 
 #[test]

@@ -4,7 +4,8 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
-use super::support::frames::Frames;
+use super::support::frames::{DATA, END_STREAM, Frames, GOAWAY, RST_STREAM, WINDOW_UPDATE, frame};
+use super::support::process::memory;
 use super::support::wait::LIMIT;
 use super::support::{BadOrigin, Gateway, OPEN, Origin, Setup, until};
 
@@ -72,13 +73,6 @@ fn events_come_one_at_a_time() {
     assert_eq!(connection.all(), b"data: two\n\n");
 }
 
-/// Kilobytes of a line of `/proc/PID/status`.
-fn memory(gateway: &Gateway, line: &str) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", gateway.pid())).unwrap();
-    let line = status.lines().find_map(|l| l.strip_prefix(line)).unwrap();
-    line.trim_matches([':', '\t', ' ', 'k', 'B']).parse::<u64>().unwrap() * 1_024
-}
-
 /// Reads `n` bytes, the first of them slowly.
 fn read_slowly(stream: &mut TcpStream, n: u64) -> u64 {
     let (mut buf, mut got) = (vec![0; 256 << 10], 0);
@@ -99,11 +93,46 @@ fn memory_is_flat_while_a_large_answer_goes_to_a_slow_reader() {
     let origin = Origin::start();
     let gateway = Gateway::start(&origin, OPEN);
     gateway.get("/chunked/10000000").send().expect(200);
-    let before = memory(&gateway, "VmRSS");
+    let before = memory(gateway.pid(), "VmRSS");
     let mut connection = gateway.connect();
     connection.send(gateway.get(&format!("/chunked/{BODY_BYTES}")).bytes());
     assert!(read_slowly(connection.stream(), BODY_BYTES) >= BODY_BYTES);
-    let growth = memory(&gateway, "VmHWM").saturating_sub(before);
+    let growth = memory(gateway.pid(), "VmHWM").saturating_sub(before);
+    assert!(growth < GROWTH_MAX, "grew by {growth} bytes");
+}
+
+#[test]
+fn memory_is_flat_while_a_large_answer_goes_to_a_slow_reader_over_http_2() {
+    const WINDOW: u32 = 1 << 20;
+    const BYTES: u64 = 256 << 20;
+    let origin = Origin::start();
+    let gateway = Gateway::start(&origin, OPEN);
+    gateway.get("/chunked/10000000").send().expect(200);
+    let before = memory(gateway.pid(), "VmRSS");
+    let mut frames = Frames::open_with(gateway.at.traffic, &[(4, WINDOW)]);
+    let more = |bytes: u32, stream| frame(WINDOW_UPDATE, 0, stream, &bytes.to_be_bytes());
+    frames.bytes(&more(WINDOW, 0)).get(1, &format!("/chunked/{BYTES}"));
+    let (mut got, mut taken) = (0, 0);
+    loop {
+        let next = frames.next().expect("all of it");
+        assert!(next.kind != GOAWAY && next.kind != RST_STREAM, "{:?} {:?}", next.kind, next.payload);
+        if next.kind == DATA {
+            got += next.payload.len() as u64;
+            taken += u32::try_from(next.payload.len()).unwrap();
+            if next.flags & END_STREAM != 0 {
+                break;
+            }
+        }
+        if taken > WINDOW / 4 {
+            if got < 4 << 20 {
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            frames.bytes(&[more(taken, 0), more(taken, 1)].concat());
+            taken = 0;
+        }
+    }
+    assert_eq!(got, BYTES);
+    let growth = memory(gateway.pid(), "VmHWM").saturating_sub(before);
     assert!(growth < GROWTH_MAX, "grew by {growth} bytes");
 }
 
@@ -122,7 +151,7 @@ fn memory_is_flat_while_a_large_body_goes_to_a_slow_origin() {
     });
     let limits = "[listeners.public]\naddress = \"{traffic}\"\n[listeners.public.limits]\nmax_body_size = \"2GiB\"\n";
     let gateway = Setup::new(&format!("{limits}{OPEN}")).origin(&url).start();
-    let before = memory(&gateway, "VmRSS");
+    let before = memory(gateway.pid(), "VmRSS");
     let mut connection = gateway.connect();
     connection.send(format!("POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: {BODY_BYTES}\r\n\r\n"));
     let piece = vec![b'x'; 1 << 20];
@@ -130,7 +159,7 @@ fn memory_is_flat_while_a_large_body_goes_to_a_slow_origin() {
         connection.send(&piece);
     }
     connection.answer().expect(200);
-    let growth = memory(&gateway, "VmHWM").saturating_sub(before);
+    let growth = memory(gateway.pid(), "VmHWM").saturating_sub(before);
     assert!(growth < GROWTH_MAX, "grew by {growth} bytes");
     assert!(reader.join().unwrap() >= BODY_BYTES);
 }

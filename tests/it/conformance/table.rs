@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::support::source::{files, root};
 
 /// Rows of each section of the page.
-const SECTIONS: &[(&str, usize)] = &[("F", 21), ("T", 11), ("H", 10), ("U", 11), ("A", 10)];
+const SECTIONS: &[(&str, usize)] = &[("F", 21), ("T", 11), ("H", 10), ("S", 11), ("U", 11), ("A", 10)];
 
 /// Rows of kinds of credentials that are not served, which have no line here.
 const ELSEWHERE: &[&str] = &["A3", "A4"];
