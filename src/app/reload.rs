@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::sync::{Mutex, watch};
+use tokio_util::sync::CancellationToken;
 
 use super::listeners::Listeners;
 use super::readings::ReloadCounts;
-use super::watch::{Contents, contents};
+use super::watch::{Contents, FileWatch, contents};
 use crate::config::{self, Config, Loaded, Shown, Source};
 use crate::geo::{GeoDbs, GeoError};
 use crate::model::clock::Clock;
@@ -230,4 +231,26 @@ fn only_at_start(before: &Config, after: &Config) -> Vec<String> {
         .filter(|(_, differs)| *differs)
         .map(|(name, _)| format!("`{name}` has changed; it takes effect at the next start"))
         .collect()
+}
+
+/// Reloads when a file that was read changes, until told to stop.
+pub async fn watch_files(reloader: Arc<Reloader>, shutdown: CancellationToken) {
+    let mut files = reloader.watched();
+    let now = files.borrow_and_update().clone();
+    let mut watch = FileWatch::new(&now);
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = watch.changed() => {
+                // The outcome is logged and counted where it is made.
+                let _ = reloader.reload().await;
+            }
+            changed = files.changed() => {
+                if changed.is_err() {
+                    return;
+                }
+                watch.set(&files.borrow_and_update().clone());
+            }
+        }
+    }
 }

@@ -20,8 +20,9 @@ use super::periodic::Periodic;
 use super::readings::{ReloadCounts, Sources, readings};
 use super::reload::{self, Reloader, environment};
 use super::socket_file::SocketFile;
+use super::stop::Signals;
 use super::usage::UsageFlush;
-use super::{RunError, RunOptions, banner, first_run, open_files, stop, watch};
+use super::{RunError, RunOptions, banner, first_run, open_files, stop};
 use crate::admin;
 use crate::admission::{Engine, EngineParts};
 use crate::config::{self, Config, LogFormat, Shown, Source};
@@ -244,12 +245,14 @@ async fn serve(
         current: Arc::clone(&current),
         clock,
     });
+    // Before anybody can see that it is ready, and stop it or reload it.
+    let signals = Signals::new()?;
     // Nothing was open before.
     drop(listeners.apply(plan));
     health.has_started();
     tokio::spawn(Arc::clone(&periodic).run(shutdown.clone()));
     tokio::spawn(upstream::watch(upstreams, shutdown.clone()));
-    tokio::spawn(watch_files(Arc::clone(&reloader), shutdown.clone()));
+    tokio::spawn(reload::watch_files(Arc::clone(&reloader), shutdown.clone()));
     let upstream = from_command_line.then(|| config.upstreams.first().and_then(|u| u.servers.first())).flatten();
     let upstream = upstream.map(|server| server.url.to_string());
     tracing_free_line(&banner::text(&config, &listeners.states(), upstream.as_deref(), first.as_ref()));
@@ -258,7 +261,7 @@ async fn serve(
     let in_a_hurry = from_command_line || supervised;
     let running =
         Running { listeners, recorder, health, periodic, shutdown, log, threads, drain, reloader, current, in_a_hurry };
-    stop::until_stopped(running).await
+    stop::until_stopped(running, signals).await
 }
 
 async fn open_store(config: &Config) -> Result<SqliteStore, RunError> {
@@ -369,27 +372,6 @@ fn start_log(config: &Config, recorder: &Arc<Recorder>, decisions: &Arc<Decision
     let style: Option<fn(&str) -> String> = if people { Some(pretty) } else { None };
     LogDrain::start(Arc::clone(recorder), Arc::clone(decisions), Box::new(std::io::stdout()), style)
         .map_err(|e| RunError::start(format!("no thread for the log: {e}"), "raise the limit of processes"))
-}
-
-async fn watch_files(reloader: Arc<Reloader>, shutdown: CancellationToken) {
-    let mut files = reloader.watched();
-    let now = files.borrow_and_update().clone();
-    let mut watch = watch::FileWatch::new(&now);
-    loop {
-        tokio::select! {
-            () = shutdown.cancelled() => return,
-            () = watch.changed() => {
-                // The outcome is logged and counted where it is made.
-                let _ = reloader.reload().await;
-            }
-            changed = files.changed() => {
-                if changed.is_err() {
-                    return;
-                }
-                watch.set(&files.borrow_and_update().clone());
-            }
-        }
-    }
 }
 
 /// The banner is for people and goes to standard error as it is, whatever the log's form.

@@ -21,7 +21,8 @@ const LOG_END_MAX: Duration = Duration::from_secs(2);
 /// How often it is looked whether a worker has died.
 const WORKERS_EVERY: Duration = Duration::from_secs(1);
 
-struct Signals {
+/// Signals that are received from now on: until then one ends the process at once, as it ends any other.
+pub struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hangup: Signal,
@@ -31,12 +32,7 @@ struct Signals {
 ///
 /// # Errors
 /// When a second signal cuts the drain short, or a worker has died.
-pub async fn until_stopped(running: Running) -> Result<(), RunError> {
-    let mut signals = Signals::new().map_err(|e| RunError {
-        message: format!("signals cannot be received: {e}"),
-        hint: None,
-        exit: 1,
-    })?;
+pub async fn until_stopped(running: Running, mut signals: Signals) -> Result<(), RunError> {
     let mut look = tokio::time::interval(WORKERS_EVERY);
     let delay = loop {
         tokio::select! {
@@ -137,11 +133,22 @@ impl Running {
 }
 
 impl Signals {
-    fn new() -> std::io::Result<Self> {
+    /// Receives them.
+    ///
+    /// # Errors
+    /// When the system has no means to.
+    pub fn new() -> Result<Self, RunError> {
+        let receive = |kind| {
+            signal(kind).map_err(|e| RunError {
+                message: format!("signals cannot be received: {e}"),
+                hint: None,
+                exit: 1,
+            })
+        };
         Ok(Signals {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            hangup: signal(SignalKind::hangup())?,
+            terminate: receive(SignalKind::terminate())?,
+            interrupt: receive(SignalKind::interrupt())?,
+            hangup: receive(SignalKind::hangup())?,
         })
     }
 

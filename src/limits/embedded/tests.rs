@@ -119,10 +119,11 @@ fn a_full_table_refuses_new_counters_and_forgets_none() {
     }
     // When their window is over they make room.
     let later = NOW + 3_600_000_000;
-    let fresh = (30_000..31_000_u128).filter(|c| take(*c, later).admitted).count();
-    assert_eq!(fresh, 1_000);
+    // Few enough that no shard gets more than it has room for, however they are hashed.
+    let fresh = (30_000..30_100_u128).filter(|c| take(*c, later).admitted).count();
+    assert_eq!(fresh, 100);
     counters.sweep(later);
-    assert_eq!(counters.len(), 1_000);
+    assert_eq!(counters.len(), 100);
     counters.sweep(later + 3_600_000_000);
     assert_eq!((counters.len(), counters.bytes()), (0, 0));
 }

@@ -200,7 +200,7 @@ impl Store for SqliteStore {
     }
 
     async fn revision(&self) -> Result<u64, StoreError> {
-        self.lookups.run(|c| state::read(c, state::REVISION)).await
+        self.reads.run(|c| state::read(c, state::REVISION)).await
     }
 
     async fn key_by_digest(&self, digest: &KeyDigest) -> Result<Option<StoredKey>, StoreError> {
@@ -231,7 +231,8 @@ impl Store for SqliteStore {
     }
 
     async fn has_foreign_keys(&self) -> Result<bool, StoreError> {
-        self.lookups.run(|c| keys::any_foreign(c)).await
+        // Asked at the start and when keys are changed, not by requests: a slow disk may take its time.
+        self.reads.run(|c| keys::any_foreign(c)).await
     }
 
     async fn similar_key_names(&self, text: &str) -> Result<Vec<String>, StoreError> {

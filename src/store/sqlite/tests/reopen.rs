@@ -1,6 +1,8 @@
 //! What was committed is there when the store is opened again, after whatever was done.
 
-use std::process::Command;
+use std::fs::File;
+use std::io::Read;
+use std::mem::ManuallyDrop;
 
 use proptest::prelude::*;
 use tempfile::TempDir;
@@ -160,14 +162,17 @@ proptest! {
     }
 }
 
-/// Copies the files as they lie on the disk while the store is open: what a crash leaves. By another process, as
-/// closing such a file here would give up the engine's locks on it.
+/// Copies the files as they lie on the disk while the store is open: what a crash leaves. They are not closed here, as
+/// that would give up the engine's locks on them; and no other process copies them, as a new process has every lock of
+/// this one, those of other tests included, until it becomes another program.
 fn crash(fresh: &Fresh) -> TempDir {
     let copy = TempDir::new().unwrap();
     std::fs::create_dir(copy.path().join("data")).unwrap();
     for file in ["argus.db", "argus.db-wal", "usage.db", "usage.db-wal"] {
-        let from = super::path(&fresh.dir, file);
-        assert!(Command::new("cp").arg(from).arg(super::path(&copy, file)).status().unwrap().success());
+        let from = ManuallyDrop::new(File::open(super::path(&fresh.dir, file)).unwrap());
+        let mut bytes = Vec::new();
+        (&*from).read_to_end(&mut bytes).unwrap();
+        std::fs::write(super::path(&copy, file), bytes).unwrap();
     }
     copy
 }
