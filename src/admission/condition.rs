@@ -18,15 +18,15 @@ use rules::{Broken, Facts};
 pub(super) fn hold(
     ask: &Ask<'_>,
     route: Option<&Arc<ActiveRoute>>,
-    access: Option<&Arc<Access>>,
+    access: Option<&Access>,
     geo: &GeoDbs,
     watch: &mut impl Watch,
 ) -> Checked<()> {
-    if let Some(access) = access.filter(|a| a.broken.is_some()) {
+    if let Some(access) = access.filter(|a| a.grant.broken.is_some()) {
         return Err(closed(route, access, watch));
     }
     let of_route = route.into_iter().flat_map(|r| &r.conditions).map(|c| (c, Whose::Route));
-    let of_key = access.into_iter().flat_map(|a| &a.conditions).map(|c| (c, Whose::Key));
+    let of_key = access.into_iter().flat_map(|a| &a.grant.conditions).map(|c| (c, Whose::Key));
     let facts = Facts { head: ask.head, geo, allow_unknown: ask.snapshot.config.geo.allow_unknown };
     for (named, whose) in of_route.chain(of_key) {
         if let Err(broken) = facts.check(&named.condition, |name, detail| {
@@ -45,12 +45,7 @@ enum Whose {
     Key,
 }
 
-fn refuse(
-    ask: &Ask<'_>,
-    broken: Broken,
-    route: Option<&Arc<ActiveRoute>>,
-    access: Option<&Arc<Access>>,
-) -> Box<Refusal> {
+fn refuse(ask: &Ask<'_>, broken: Broken, route: Option<&Arc<ActiveRoute>>, access: Option<&Access>) -> Box<Refusal> {
     let refusal = if ask.snapshot.config.errors.minimal_detail {
         Refusal::new(Reason::ConditionsNotMet, "This request is not allowed from here or at this time.")
     } else {
@@ -66,7 +61,7 @@ fn refuse(
 
 /// The key depends on something that is gone or unreadable: closed, not open.
 fn closed(route: Option<&Arc<ActiveRoute>>, access: &Access, watch: &mut impl Watch) -> Box<Refusal> {
-    let why = access.broken.as_deref().unwrap_or_default();
+    let why = access.grant.broken.as_deref().unwrap_or_default();
     watch.failed("conditions", || Failure {
         detail: why.to_owned(),
         origin: None,
@@ -81,7 +76,7 @@ fn failure(
     named: &NamedCondition,
     whose: Whose,
     route: Option<&Arc<ActiveRoute>>,
-    access: Option<&Arc<Access>>,
+    access: Option<&Access>,
 ) -> Failure {
     let origin = match &named.origin {
         Origin { file: Some(_), .. } => Some(named.origin.clone()),

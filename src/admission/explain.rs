@@ -96,7 +96,7 @@ pub struct Explanation {
     /// The route, if one was found.
     pub route: Option<Arc<ActiveRoute>>,
     /// The key, if one was proven.
-    pub access: Option<Arc<Access>>,
+    pub access: Option<Access>,
     /// Why it would be refused; `None` if it would be admitted.
     pub refusal: Option<Box<Refusal>>,
     /// The limits as they stand; nothing was taken from them.
@@ -113,7 +113,7 @@ pub struct Verification {
     /// The route, if the question named a target and one was found.
     pub route: Option<Arc<ActiveRoute>>,
     /// The key, if it was proven.
-    pub access: Option<Arc<Access>>,
+    pub access: Option<Access>,
     /// Why it is refused; `None` if it is not.
     pub refusal: Option<Box<Refusal>>,
     /// The limits after the answer.

@@ -24,7 +24,7 @@ impl Engine {
         route: Option<&Arc<ActiveRoute>>,
         met: &mut Met,
         watch: &mut impl Watch,
-    ) -> Checked<Arc<Access>> {
+    ) -> Checked<Access> {
         if ask.real {
             self.failures.open(ask, &*self.counter).inspect_err(|_| met.source = DecisionSource::Reject)?;
         }
@@ -75,7 +75,7 @@ impl Engine {
         snapshot: &Snapshot,
         head: &Head<'_>,
         met: &mut Met,
-    ) -> Result<Arc<Access>, NotAKey> {
+    ) -> Result<Access, NotAKey> {
         met.source = DecisionSource::Reject;
         if text.len() > CREDENTIAL_LEN_MAX {
             return Err(NotAKey::TooLong);
@@ -127,12 +127,12 @@ enum NotAKey {
     Untold(KeyLookupError),
 }
 
-fn in_its_environment(route: Option<&Arc<ActiveRoute>>, access: Arc<Access>) -> Result<Arc<Access>, NotAKey> {
+fn in_its_environment(route: Option<&Arc<ActiveRoute>>, access: Access) -> Result<Access, NotAKey> {
     let Some(route) = route.map(|r| &r.route).filter(|r| !r.environments.is_empty()) else { return Ok(access) };
-    if route.environments.iter().any(|e| **e == *access.key.environment) {
+    if route.environments.iter().any(|e| **e == *access.grant.environment) {
         return Ok(access);
     }
-    Err(NotAKey::Environment { of_key: access.key.environment.as_str().into(), route: route.name.to_string() })
+    Err(NotAKey::Environment { of_key: access.grant.environment.clone(), route: route.name.to_string() })
 }
 
 fn missing(snapshot: &Snapshot, watch: &mut impl Watch) -> Box<Refusal> {

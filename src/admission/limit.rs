@@ -16,13 +16,13 @@ use crate::snapshot::{ActiveRoute, BoundLimit, subject};
 pub(super) fn take(
     ask: &Ask<'_>,
     route: Option<&Arc<ActiveRoute>>,
-    access: Option<&Arc<Access>>,
+    access: Option<&Access>,
     counter: &dyn Counter,
     met: &mut Met,
     watch: &mut impl Watch,
 ) -> Checked<()> {
     let cost = route.map_or(1, |r| r.route.cost_of(ask.head.method));
-    let of_key = access.map_or(&[][..], |a| &a.limits);
+    let of_key = access.map_or(&[][..], |a| &a.grant.limits);
     let of_route = route.map_or(&[][..], |r| &r.limits);
     let count = of_key.len() + of_route.len();
     met.cost = cost;
@@ -50,7 +50,7 @@ pub(super) fn take(
     let now_us = ask.head.now.steady_us;
     let verdict = if ask.take { counter.take(takes, cost, now_us) } else { counter.peek(takes, cost, now_us) };
     let outcome = outcome(&verdict);
-    let report = LimitReport::new(access.cloned(), route.cloned(), verdict);
+    let report = LimitReport::new(access.map(|a| Arc::clone(&a.grant)), route.cloned(), verdict);
     let checked = match outcome {
         Outcome::Admitted => {
             watch.passed("limits", || (left(&report), None));
@@ -86,10 +86,10 @@ struct Subjects {
 }
 
 impl Subjects {
-    fn of(ask: &Ask<'_>, route: Option<&Arc<ActiveRoute>>, access: Option<&Arc<Access>>) -> Self {
+    fn of(ask: &Ask<'_>, route: Option<&Arc<ActiveRoute>>, access: Option<&Access>) -> Self {
         Subjects {
-            key: access.map(|a| a.subject),
-            owner: access.and_then(|a| a.owner_subject),
+            key: access.map(|a| a.key.subject),
+            owner: access.and_then(|a| a.key.owner_subject),
             ip: ask.head.client.subject(),
             route: route.map_or(0, |r| r.subject),
         }
@@ -111,7 +111,7 @@ fn refuse(
     report: &LimitReport,
     cost: u64,
     route: Option<&Arc<ActiveRoute>>,
-    access: Option<&Arc<Access>>,
+    access: Option<&Access>,
     watch: &mut impl Watch,
 ) -> Box<Refusal> {
     let refusing = || report.iter().filter(|(_, state)| state.refused);
@@ -143,11 +143,11 @@ fn refuse(
     }
 }
 
-fn failure(bound: &BoundLimit, state: &LimitState, cost: u64, access: Option<&Arc<Access>>) -> Failure {
+fn failure(bound: &BoundLimit, state: &LimitState, cost: u64, access: Option<&Access>) -> Failure {
     let wait = seconds_up(state.retry_us).max(1);
     let mut fix = vec![format!("wait {wait} s")];
     if let Some(access) = access {
-        fix.push(format!("argus key edit {} --plan PLAN (now {})", access.key.name, access.plan.name));
+        fix.push(format!("argus key edit {} --plan PLAN (now {})", access.key.name, access.grant.plan.name));
     }
     Failure {
         detail: format!("{} {}: {} left, {cost} needed, in {wait} s", bound.label, bound.limit, state.remaining),

@@ -63,7 +63,7 @@ pub struct Engine {
 /// What the steps have found so far; what is here holds for a refusal too.
 struct SoFar {
     route: Option<Arc<ActiveRoute>>,
-    access: Option<Arc<Access>>,
+    access: Option<Access>,
     met: Met,
 }
 
@@ -184,7 +184,7 @@ impl Engine {
     async fn route(
         &self,
         ask: &Ask<'_>,
-        access: &mut Option<Arc<Access>>,
+        access: &mut Option<Access>,
         met: &mut Met,
         watch: &mut impl Watch,
     ) -> Checked<Option<Arc<ActiveRoute>>> {
@@ -207,7 +207,7 @@ impl Engine {
         &self,
         ask: &Ask<'_>,
         route: Option<&Arc<ActiveRoute>>,
-        access: &mut Option<Arc<Access>>,
+        access: &mut Option<Access>,
         met: &mut Met,
         watch: &mut impl Watch,
     ) -> Checked<()> {

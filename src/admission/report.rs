@@ -9,7 +9,7 @@ use crate::limits::{LimitState, Verdict};
 use crate::model::clock::Now;
 use crate::model::limit::LIMITS_MAX;
 use crate::snapshot::RateLimitHeaders;
-use crate::snapshot::{Access, ActiveRoute, BoundLimit};
+use crate::snapshot::{ActiveRoute, BoundLimit, Grant};
 
 const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
@@ -23,7 +23,7 @@ const ITEM_BYTES: usize = 40;
 #[derive(Debug)]
 pub struct LimitReport {
     /// Where the limits stand: first the key's, then the route's, in the order of the verdict.
-    access: Option<Arc<Access>>,
+    grant: Option<Arc<Grant>>,
     route: Option<Arc<ActiveRoute>>,
     verdict: Verdict,
 }
@@ -31,17 +31,17 @@ pub struct LimitReport {
 impl LimitReport {
     /// A report of no limits.
     pub fn empty() -> Self {
-        LimitReport { access: None, route: None, verdict: Verdict::unlimited() }
+        LimitReport { grant: None, route: None, verdict: Verdict::unlimited() }
     }
 
-    /// The verdict about the limits of `access` and then of `route`.
-    pub(super) fn new(access: Option<Arc<Access>>, route: Option<Arc<ActiveRoute>>, verdict: Verdict) -> Self {
-        LimitReport { access, route, verdict }
+    /// The verdict about the limits of `grant` and then of `route`.
+    pub(super) fn new(grant: Option<Arc<Grant>>, route: Option<Arc<ActiveRoute>>, verdict: Verdict) -> Self {
+        LimitReport { grant, route, verdict }
     }
 
     /// Every limit that was counted, with its state.
     pub fn iter(&self) -> impl Iterator<Item = (&BoundLimit, &LimitState)> {
-        let of_key = self.access.iter().flat_map(|a| &a.limits);
+        let of_key = self.grant.iter().flat_map(|a| &a.limits);
         let of_route = self.route.iter().flat_map(|r| &r.limits);
         of_key.chain(of_route).zip(self.verdict.states())
     }
@@ -71,7 +71,7 @@ impl LimitReport {
         let met = &mut met[..self.verdict.states().len()];
         met.sort_by_key(|one| one.map(|(tightness, _)| tightness));
         if families.ietf {
-            for policy in [self.access.as_ref().map(|a| &a.policy), self.route.as_ref().map(|r| &r.policy)] {
+            for policy in [self.grant.as_ref().map(|a| &a.policy), self.route.as_ref().map(|r| &r.policy)] {
                 if let Some(Some(policy)) = policy {
                     out.append(POLICY, policy.clone());
                 }

@@ -14,7 +14,7 @@ use crate::snapshot::ActiveRoute;
 pub(super) fn suffice(
     ask: &Ask<'_>,
     route: Option<&Arc<ActiveRoute>>,
-    access: Option<&Arc<Access>>,
+    access: Option<&Access>,
     watch: &mut impl Watch,
 ) -> Checked<()> {
     // A public route asks nobody what it may do, and a question about the key alone asks for no route.
@@ -25,7 +25,7 @@ pub(super) fn suffice(
     };
     let demand = demands.find(ask.head.method);
     if let Some(demand) = demand
-        && demand.allows(&access.scopes)
+        && demand.allows(&access.grant.scopes)
     {
         watch.passed("scope", || (format!("has {demand}"), Some(route.route.scopes_origin.clone())));
         return Ok(());
@@ -55,7 +55,7 @@ fn failure(ask: &Ask<'_>, route: &ActiveRoute, access: &Access, demand: Option<&
         place if place.is_empty() => String::new(),
         place => format!(" ({place})"),
     };
-    let have = match &access.scopes[..] {
+    let have = match &access.grant.scopes[..] {
         [] => "none".to_owned(),
         scopes => scopes.iter().map(Scope::as_str).collect::<Vec<_>>().join(", "),
     };
@@ -66,11 +66,11 @@ fn failure(ask: &Ask<'_>, route: &ActiveRoute, access: &Access, demand: Option<&
     let missing: Vec<String> = demand
         .scopes()
         .into_iter()
-        .filter(|wanted| !access.scopes.iter().any(|have| have.covers(wanted)))
+        .filter(|wanted| !access.grant.scopes.iter().any(|have| have.covers(wanted)))
         .map(|scope| format!("--add-scope {scope}"))
         .collect();
     let mut fix = vec![format!("argus key edit {} {}", access.key.name, missing.join(" "))];
-    if let Some(first) = access.scopes.first() {
+    if let Some(first) = access.grant.scopes.first() {
         fix.push(format!("let {method} on route \"{name}\" accept {first}{place}"));
     }
     Failure { detail: format!("needs {demand}, has {have}"), origin, fix }

@@ -19,15 +19,15 @@ impl Engine {
     /// address or route have no one answer. Takes nothing.
     pub fn standing(&self, access: &Access, now_us: u64) -> Vec<Standing> {
         let of = |by: &LimitBy| match by {
-            LimitBy::Key => Some(access.subject),
-            LimitBy::Owner => Some(access.owner_subject.unwrap_or(access.subject)),
+            LimitBy::Key => Some(access.key.subject),
+            LimitBy::Owner => Some(access.key.owner_subject.unwrap_or(access.key.subject)),
             LimitBy::Ip | LimitBy::Route => None,
         };
         let counter = |bound: &BoundLimit| {
             bound.limit.by.iter().try_fold(bound.identity, |so_far, by| Some(subject::join(so_far, of(by)?)))
         };
         let mut out = Vec::new();
-        for bound in access.limits.iter().take(LIMITS_MAX) {
+        for bound in access.grant.limits.iter().take(LIMITS_MAX) {
             let Some(counter) = counter(bound) else { continue };
             let verdict = self.counter.peek(&[Take { limit: &bound.limit, counter }], 0, now_us);
             if let Some(state) = verdict.states().first() {

@@ -8,7 +8,8 @@ use jiff::tz::TimeZone;
 use super::explain::{Failure, Watch};
 use super::verdict::Refusal;
 use super::{Access, Ask, Checked, known_to_holder};
-use crate::model::key::{Key, KeyStatus};
+use crate::model::key::KeyStatus;
+use crate::model::key_in_use::KeyInUse;
 use crate::model::reason::Reason;
 use crate::snapshot::ActiveRoute;
 
@@ -16,11 +17,11 @@ use crate::snapshot::ActiveRoute;
 pub(super) fn check(
     ask: &Ask<'_>,
     route: Option<&Arc<ActiveRoute>>,
-    access: &Arc<Access>,
+    access: &Access,
     watch: &mut impl Watch,
 ) -> Checked<()> {
     let key = &access.key;
-    let status = key.status(ask.head.now.wall);
+    let status = key.validity.status(ask.head.now.wall);
     if status.is_valid() {
         watch.passed("key", || (valid(key, status), None));
         return Ok(());
@@ -36,8 +37,8 @@ pub(super) fn check(
     Err(known_to_holder(refusal, access, route))
 }
 
-fn valid(key: &Key, status: KeyStatus) -> String {
-    let until = match key.expires_at {
+fn valid(key: &KeyInUse, status: KeyStatus) -> String {
+    let until = match key.validity.expires_at {
         Some(at) => format!("expires {}", day(at)),
         None => "does not expire".to_owned(),
     };
@@ -45,27 +46,27 @@ fn valid(key: &Key, status: KeyStatus) -> String {
 }
 
 /// The reason, what is the matter, and what its holder can do.
-fn invalid(key: &Key, status: KeyStatus) -> (Reason, String, &'static str) {
+fn invalid(key: &KeyInUse, status: KeyStatus) -> (Reason, String, &'static str) {
     match status {
         KeyStatus::Revoked => {
-            let when = key.revoked.as_ref().map(|r| format!(" on {}", day(r.at))).unwrap_or_default();
+            let when = key.validity.revoked_at.map(|at| format!(" on {}", day(at))).unwrap_or_default();
             (Reason::KeyRevoked, format!("The key was revoked{when}"), "Ask for a new one.")
         }
         KeyStatus::Disabled => {
             (Reason::KeyDisabled, "The key is switched off".to_owned(), "Ask whoever gave it to you to switch it on.")
         }
         KeyStatus::Scheduled => {
-            let when = key.not_before.map(|t| format!(" before {}", moment(t))).unwrap_or_default();
+            let when = key.validity.not_before.map(|t| format!(" before {}", moment(t))).unwrap_or_default();
             (Reason::KeyNotYetValid, format!("The key is not valid{when}"), "Try again then.")
         }
         KeyStatus::Expired | KeyStatus::Rotating | KeyStatus::Active => {
-            let when = key.expires_at.map(|t| format!(" on {}", day(t))).unwrap_or_default();
+            let when = key.validity.expires_at.map(|t| format!(" on {}", day(t))).unwrap_or_default();
             (Reason::KeyExpired, format!("The key expired{when}"), "Ask for a new one, or for a later end.")
         }
     }
 }
 
-fn remedy(key: &Key, status: KeyStatus) -> Vec<String> {
+fn remedy(key: &KeyInUse, status: KeyStatus) -> Vec<String> {
     let name = &key.name;
     match status {
         KeyStatus::Revoked => vec!["argus key create NAME".to_owned()],

@@ -24,7 +24,7 @@ pub struct Decision {
     /// The route, once it was found.
     pub route: Option<Arc<ActiveRoute>>,
     /// The key, once it was proven; there even if it was then refused.
-    pub access: Option<Arc<Access>>,
+    pub access: Option<Access>,
     /// Admitted or refused.
     pub outcome: Result<Admitted, Box<Refusal>>,
     /// The limits that were counted.
@@ -63,11 +63,11 @@ impl DecisionSource {
 #[derive(Debug)]
 pub struct Admitted {
     route: Arc<ActiveRoute>,
-    access: Option<Arc<Access>>,
+    access: Option<Access>,
 }
 
 impl Admitted {
-    pub(super) fn new(route: Arc<ActiveRoute>, access: Option<Arc<Access>>) -> Self {
+    pub(super) fn new(route: Arc<ActiveRoute>, access: Option<Access>) -> Self {
         Admitted { route, access }
     }
 
@@ -77,7 +77,7 @@ impl Admitted {
     }
 
     /// The key it came with; `None` on a public route.
-    pub fn access(&self) -> Option<&Arc<Access>> {
+    pub fn access(&self) -> Option<&Access> {
         self.access.as_ref()
     }
 }

@@ -19,12 +19,16 @@ impl Fields {
 
     /// Adds a field.
     pub fn push(&mut self, name: &HeaderName, value: &HeaderValue) {
-        let (name, value) = (name.as_str().as_bytes(), value.as_bytes());
-        self.0.reserve(name.len() + value.len() + 4);
-        self.0.extend_from_slice(name);
-        self.0.extend_from_slice(b": ");
-        self.0.extend_from_slice(value);
-        self.0.extend_from_slice(b"\r\n");
+        self.line(name, value.as_bytes());
+    }
+
+    /// Adds a field whose value is `text`. False, and nothing is added, if no field can hold it as it is.
+    pub fn push_text(&mut self, name: &HeaderName, text: &str) -> bool {
+        let is_good = text.bytes().fold(true, |good, b| good & (matches!(b, 0x20..=0x7e) | (b >= 0x80)));
+        if is_good {
+            self.line(name, text.as_bytes());
+        }
+        is_good
     }
 
     /// Adds all of `others`.
@@ -40,6 +44,15 @@ impl Fields {
     /// Gives back the room that is not used.
     pub fn shrink(&mut self) {
         self.0.shrink_to_fit();
+    }
+
+    fn line(&mut self, name: &HeaderName, value: &[u8]) {
+        let name = name.as_str().as_bytes();
+        self.0.reserve(name.len() + value.len() + 4);
+        self.0.extend_from_slice(name);
+        self.0.extend_from_slice(b": ");
+        self.0.extend_from_slice(value);
+        self.0.extend_from_slice(b"\r\n");
     }
 
     /// Takes all of them out, into `headers`.

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use http::{HeaderName, HeaderValue};
 
 use super::id::Name;
-use super::key::Key;
+use super::key_in_use::KeyInUse;
 
 /// Longest template, in bytes.
 pub const TEMPLATE_LEN_MAX: usize = 4_096;
@@ -79,7 +79,7 @@ impl Fact {
 #[derive(Debug, Clone, Copy)]
 pub struct Facts<'a> {
     /// The key, and the plan it is under; `None` on a public route.
-    pub caller: Option<(&'a Key, &'a Name)>,
+    pub caller: Option<(&'a KeyInUse, &'a Name)>,
     /// The client's address.
     pub client_ip: IpAddr,
     /// The request's id.
@@ -91,8 +91,8 @@ impl Facts<'_> {
     fn tell(&self, fact: &Fact, out: &mut String) -> Option<()> {
         match fact {
             Fact::KeyId => push_safe(out, self.caller?.0.id.public()),
-            Fact::KeyMeta(name) => push_safe(out, self.caller?.0.meta.get(&**name)?),
-            Fact::Owner => push_safe(out, self.caller?.0.owner.as_ref()?.as_str()),
+            Fact::KeyMeta(name) => push_safe(out, self.caller?.0.meta(name)?),
+            Fact::Owner => push_safe(out, self.caller?.0.owner_id.as_ref()?.as_str()),
             Fact::Plan => push_safe(out, self.caller?.1.as_str()),
             // Writing into a `String` cannot fail.
             Fact::ClientIp => drop(write!(out, "{}", self.client_ip)),

@@ -165,22 +165,55 @@ impl KeyStatus {
     }
 }
 
-impl Key {
+/// What decides over time whether a key opens anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Validity {
+    /// When it was revoked.
+    pub revoked_at: Option<Timestamp>,
+    /// Not valid before.
+    pub not_before: Option<Timestamp>,
+    /// Not valid from then on.
+    pub expires_at: Option<Timestamp>,
+    /// Switched off.
+    pub is_disabled: bool,
+    /// Whether another key takes its place.
+    pub is_replaced: bool,
+}
+
+impl Validity {
     /// What the key is at `at`. Validity is half-open: `not_before` is inside, `expires_at` outside.
     pub fn status(&self, at: Timestamp) -> KeyStatus {
-        if self.revoked.is_some() {
+        if self.revoked_at.is_some() {
             KeyStatus::Revoked
-        } else if self.disabled {
+        } else if self.is_disabled {
             KeyStatus::Disabled
         } else if self.not_before.is_some_and(|t| at < t) {
             KeyStatus::Scheduled
         } else if self.expires_at.is_some_and(|t| at >= t) {
             KeyStatus::Expired
-        } else if self.replaced_by.is_some() {
+        } else if self.is_replaced {
             KeyStatus::Rotating
         } else {
             KeyStatus::Active
         }
+    }
+}
+
+impl Key {
+    /// What decides over time whether the key opens anything.
+    pub fn validity(&self) -> Validity {
+        Validity {
+            revoked_at: self.revoked.as_ref().map(|r| r.at),
+            not_before: self.not_before,
+            expires_at: self.expires_at,
+            is_disabled: self.disabled,
+            is_replaced: self.replaced_by.is_some(),
+        }
+    }
+
+    /// What the key is at `at`.
+    pub fn status(&self, at: Timestamp) -> KeyStatus {
+        self.validity().status(at)
     }
 
     /// Whether the whole key looks like `prefix_env_publicid_secret`, so that shape and checksum tell it from garbage.

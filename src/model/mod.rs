@@ -13,6 +13,7 @@ pub mod header_rules;
 pub mod id;
 pub mod key;
 pub mod key_format;
+pub mod key_in_use;
 pub mod limit;
 pub mod network;
 pub mod owner;

@@ -14,8 +14,8 @@ pub fn caller(balance: &Balance, arrival: &Arrival, admitted: &Admitted, headers
     let access = admitted.access();
     let told = match by {
         HashBy::Header(name) => headers.get(name).map(|value| subject::hash(&[b"field", value.as_bytes()])),
-        HashBy::Owner => access.map(|a| a.owner_subject.unwrap_or(a.subject)),
-        HashBy::Key => access.map(|a| a.subject),
+        HashBy::Owner => access.map(|a| a.key.owner_subject.unwrap_or(a.key.subject)),
+        HashBy::Key => access.map(|a| a.key.subject),
         HashBy::Ip => None,
     };
     let subject = told.unwrap_or_else(|| arrival.client.subject());

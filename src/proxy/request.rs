@@ -168,9 +168,8 @@ async fn exchange(
         note_route(arrival, route, request.headers(), (ticket, told));
     }
     if let Some(access) = &decision.access {
-        ticket.caller =
-            Some(Caller { key: Arc::clone(&access.key), owner: access.owner.clone(), plan: access.plan.name.clone() });
-        told.expires = response::expiry_notice(access.key.expires_at, arrival.now);
+        ticket.caller = Some(Caller { key: Arc::clone(&access.key), plan: access.grant.plan.name.clone() });
+        told.expires = response::expiry_notice(access.key.validity.expires_at, arrival.now);
     }
     ticket.country = engine.place(&arrival.client).country;
     ticket.key_in_query = decision.key_in_query;

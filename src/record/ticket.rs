@@ -16,9 +16,8 @@ use super::usage::LastCall;
 use crate::model::clock::Now;
 use crate::model::country::Country;
 use crate::model::id::Name;
-use crate::model::key::Key;
+use crate::model::key_in_use::KeyInUse;
 use crate::model::limit::LIMITS_MAX;
-use crate::model::owner::Owner;
 use crate::model::reason::Reason;
 
 /// Status recorded when the client hung up before it was sent one.
@@ -37,9 +36,7 @@ pub struct ListenerLabel {
 #[derive(Debug, Clone)]
 pub struct Caller {
     /// The key.
-    pub key: Arc<Key>,
-    /// Its owner.
-    pub owner: Option<Arc<Owner>>,
+    pub key: Arc<KeyInUse>,
     /// The plan it is under.
     pub plan: Name,
 }

@@ -5,9 +5,10 @@
 
 use http::{HeaderName, HeaderValue};
 
+use super::Snapshot;
 use crate::model::fields::Fields;
-use crate::model::key::Key;
-use crate::model::owner::Owner;
+use crate::model::id::Name;
+use crate::model::key_in_use::KeyInUse;
 use crate::model::scope::Scope;
 
 /// The facts that depend on the key alone, in the order of [`IdentityNames::of_key`].
@@ -51,28 +52,38 @@ const EMPTY: HeaderValue = HeaderValue::from_static("");
 /// How a caller with a key proved who it is.
 const API_KEY: HeaderValue = HeaderValue::from_static("api_key");
 
-/// The headers of requests by a key. A fact that is unknown has none.
-pub(super) fn fields(
-    names: &IdentityNames,
-    key: &Key,
-    owner: Option<&Owner>,
+/// What is told of one key.
+pub(super) fn of_key(names: &IdentityNames, key: &KeyInUse, fields: &mut Fields) {
+    let [subject, id, owner, ..] = &names.of_key;
+    push(fields, subject, key.speaks_for());
+    push(fields, id, key.id.public());
+    if let Some(of) = &key.owner_id {
+        push(fields, owner, of.as_str());
+    }
+}
+
+fn push(fields: &mut Fields, name: &HeaderName, text: &str) {
+    if !fields.push_text(name, text) {
+        fields.push(name, &value(text));
+    }
+}
+
+/// What is told of all keys that may do the same. A fact that is unknown has no header.
+pub(super) fn of_grant(
+    snapshot: &Snapshot,
+    environment: &str,
     scopes: &[Scope],
+    roles: &[Name],
     plan: &HeaderValue,
-    environments: &[(Box<str>, HeaderValue)],
 ) -> Fields {
-    let key_id = value(key.id.public());
-    let subject = match owner.and_then(|o| o.external_id.as_deref()) {
-        Some(external) => value(external),
-        None => key_id.clone(),
-    };
-    let owner = key.owner.as_ref().map_or(EMPTY, |id| value(id.as_str()));
-    let environment = environments.iter().find(|(word, _)| **word == *key.environment);
-    let environment = environment.map_or_else(|| value(&key.environment), |(_, header)| header.clone());
+    let word = snapshot.environments.iter().find(|(word, _)| **word == *environment);
+    let environment = word.map_or_else(|| value(environment), |(_, header)| header.clone());
     let scopes = spaced(scopes.iter().map(Scope::as_str));
-    let roles = spaced(key.roles.iter().map(crate::model::id::Name::as_str));
-    let values = [subject, key_id, owner, DEFAULT, DEFAULT, scopes, roles, plan.clone(), environment];
+    let roles = spaced(roles.iter().map(Name::as_str));
+    let values = [DEFAULT, DEFAULT, scopes, roles, plan.clone(), environment];
+    let names = &snapshot.identity;
     let mut fields = Fields::default();
-    for (name, value) in names.of_key.iter().zip(&values).filter(|(_, value)| !value.is_empty()) {
+    for (name, value) in names.of_key[3..].iter().zip(&values).filter(|(_, value)| !value.is_empty()) {
         fields.push(name, value);
     }
     fields.push(&names.auth_method, &API_KEY);

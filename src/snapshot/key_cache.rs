@@ -1,7 +1,7 @@
 //! Keys in memory, by digest, so that a known key costs no query.
 //!
-//! An entry is the raw record and its [`Access`] under the snapshot it was last used with; a new snapshot compiles it
-//! again without asking the store. That a digest is unknown is remembered too, for a few seconds, so that a client
+//! An entry is the key and the text of what it may do, which is shared by all keys that may do the same; a new snapshot
+//! compiles the text again without asking the store. That a digest is unknown is remembered too, for a few seconds, so that a client
 //! with a wrong key does not query the store with every call. What is remembered is bounded in bytes.
 //!
 //! **Changes act at once.** A change is committed first; then [`KeyCache::forget`] is called, and when it returns no
@@ -14,14 +14,15 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use ahash::RandomState;
-use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{OptionsBuilder, Weighter};
 
-use super::{Access, Snapshot};
+use super::grant::{GrantText, Shared};
+use super::{Access, Snapshot, access};
 use crate::model::id::{KeyId, OwnerId};
 use crate::model::key::Key;
+use crate::model::key_in_use::KeyInUse;
 use crate::model::owner::Owner;
 use crate::model::secret::KeyDigest;
 use crate::store::{Store, StoreError, StoredKey};
@@ -31,7 +32,7 @@ const UNKNOWN_FOR_US: u64 = 5_000_000;
 /// Bytes an entry takes besides its content: the cache's own slot, its hash table and its history of what it dropped.
 const SLOT_BYTES: u64 = 160;
 /// Bytes of a typical entry, for the size of the tables to begin with.
-const TYPICAL_BYTES: u64 = 2_048;
+const TYPICAL_BYTES: u64 = 384;
 /// How often a lookup asks the store again because something changed meanwhile, before it answers without keeping.
 const ATTEMPTS_MAX: usize = 4;
 
@@ -50,57 +51,24 @@ pub enum KeyLookupError {
 #[derive(Debug, Clone)]
 pub enum KeyFound {
     /// A key.
-    Known(Arc<Access>),
+    Known(Access),
     /// No key.
     Unknown,
 }
 
-/// A key's record with its owner's.
-#[derive(Debug)]
-struct Record {
-    key: Arc<Key>,
-    owner: Option<Arc<Owner>>,
-    access: ArcSwap<Access>,
-}
-
-impl Record {
-    fn new(key: Key, owner: Option<Owner>, snapshot: &Snapshot) -> Self {
-        let (key, owner) = (Arc::new(key), owner.map(Arc::new));
-        let access = ArcSwap::from_pointee(Access::compile(&key, owner.as_ref(), snapshot));
-        Record { key, owner, access }
-    }
-
-    /// The access under `snapshot`. A request that still has an older snapshot than the last one compiles for itself.
-    fn under(&self, snapshot: &Snapshot) -> Arc<Access> {
-        let access = self.access.load_full();
-        if access.generation == snapshot.generation {
-            return access;
-        }
-        let fresh = Arc::new(Access::compile(&self.key, self.owner.as_ref(), snapshot));
-        if fresh.generation > access.generation {
-            self.access.store(Arc::clone(&fresh));
-        }
-        fresh
-    }
-
-    fn bytes(&self) -> u64 {
-        let key = &self.key;
-        let meta: usize = key.meta.iter().map(|(k, v)| k.len() + v.len() + 64).sum();
-        let tags: usize = key.tags.iter().map(|t| t.len() + 24).sum();
-        let texts = key.prefix.len() + key.description.len() + key.environment.len() + key.created_by.len();
-        let owner = self.owner.as_ref().map_or(0, |o| {
-            let meta: usize = o.meta.iter().map(|(k, v)| k.len() + v.len() + 64).sum();
-            size_of::<Owner>() + o.name.len() + o.contacts.iter().map(|c| c.len() + 24).sum::<usize>() + meta
-        });
-        let total = size_of::<Record>() + size_of::<Key>() + meta + tags + texts + owner;
-        self.access.load().bytes().saturating_add(u64::try_from(total).unwrap_or(u64::MAX))
-    }
-}
-
 #[derive(Debug, Clone)]
 enum Entry {
-    Known(Arc<Record>),
+    Known(Arc<KeyInUse>, Arc<GrantText>, u32),
     Unknown { until_us: u64 },
+}
+
+impl Entry {
+    fn found(&self, snapshot: &Snapshot) -> KeyFound {
+        match self {
+            Entry::Known(key, text, _) => KeyFound::Known(Access { key: Arc::clone(key), grant: text.under(snapshot) }),
+            Entry::Unknown { .. } => KeyFound::Unknown,
+        }
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -109,7 +77,8 @@ struct Weight;
 impl Weighter<KeyDigest, Entry> for Weight {
     fn weight(&self, _: &KeyDigest, entry: &Entry) -> u64 {
         match entry {
-            Entry::Known(record) => SLOT_BYTES.saturating_add(record.bytes()),
+            // What it shares is on the account of the key that brought it.
+            Entry::Known(_, _, bytes) => SLOT_BYTES.saturating_add(u64::from(*bytes)),
             Entry::Unknown { .. } => SLOT_BYTES,
         }
     }
@@ -118,6 +87,7 @@ impl Weighter<KeyDigest, Entry> for Weight {
 /// Keys in memory, and the way to those that are not.
 pub struct KeyCache {
     entries: Cache<KeyDigest, Entry, Weight, RandomState>,
+    shared: Shared,
     store: Arc<dyn Store>,
     deadline: Duration,
     /// How many times something was forgotten; raised and compared under the lock.
@@ -146,6 +116,7 @@ impl KeyCache {
         };
         Ok(KeyCache {
             entries,
+            shared: Shared::default(),
             store,
             deadline,
             changes: Mutex::new(0),
@@ -158,7 +129,7 @@ impl KeyCache {
     /// What memory knows of `digest`; `None` if the store must be asked.
     pub fn hit(&self, digest: &KeyDigest, snapshot: &Snapshot, now_us: u64) -> Option<KeyFound> {
         match self.entries.get(digest)? {
-            Entry::Known(record) => Some(KeyFound::Known(record.under(snapshot))),
+            Entry::Known(key, text, _) => Some(KeyFound::Known(Access { key, grant: text.under(snapshot) })),
             Entry::Unknown { until_us } => (now_us < until_us).then_some(KeyFound::Unknown),
         }
     }
@@ -203,34 +174,41 @@ impl KeyCache {
         // An entry that has outlived its time must not be taken for an answer below.
         self.entries.remove_if(digest, |entry| matches!(entry, Entry::Unknown { until_us } if *until_us <= now_us));
         let guard = match self.entries.get_value_or_guard_async(digest).await {
-            Ok(entry) => return Ok(found(&entry, snapshot)),
+            Ok(entry) => return Ok(entry.found(snapshot)),
             Err(guard) => guard,
         };
         let mut attempt = 0;
         loop {
             let before = *self.changes.lock();
-            let entry = self.ask(digest, snapshot, now_us).await?;
+            let entry = self.ask(digest, now_us).await?;
             attempt += 1;
             let changes = self.changes.lock();
             if *changes == before {
                 // Too large for the cache, or forgotten while it was looked up: the answer is good all the same.
                 let _ = guard.insert(entry.clone());
-                return Ok(found(&entry, snapshot));
+                return Ok(entry.found(snapshot));
             }
             if attempt == ATTEMPTS_MAX {
-                return Ok(found(&entry, snapshot));
+                return Ok(entry.found(snapshot));
             }
         }
     }
 
-    async fn ask(&self, digest: &KeyDigest, snapshot: &Snapshot, now_us: u64) -> Result<Entry, KeyLookupError> {
+    async fn ask(&self, digest: &KeyDigest, now_us: u64) -> Result<Entry, KeyLookupError> {
         self.asked.fetch_add(1, Ordering::Relaxed);
         let stored = self.store.key_by_digest(digest).await.map_err(KeyLookupError::Store)?;
         // The index that found the record need not take the same time for every digest; this comparison does.
         match stored.filter(|stored| stored.digest.matches(digest)) {
             Some(StoredKey { key, .. }) => {
                 let owner = self.owner_of(&key).await?;
-                Ok(Entry::Known(Arc::new(Record::new(key, owner, snapshot))))
+                let (text, mut bytes) = self.shared.text(&key, owner.as_ref());
+                let owner = owner.map(|owner| self.shared.owner(owner)).map(|(owner, more)| {
+                    bytes += more;
+                    owner
+                });
+                let key = access::in_use(&key, owner);
+                let bytes = u32::try_from(bytes + key.bytes()).unwrap_or(u32::MAX);
+                Ok(Entry::Known(Arc::new(key), text, bytes))
             }
             None => {
                 let jitter = rand::random_range(0..UNKNOWN_FOR_US * 2 / 5);
@@ -252,8 +230,7 @@ impl KeyCache {
             match self.store.key(id).await.map_err(KeyLookupError::Store)? {
                 Some(StoredKey { key, .. }) => {
                     let owner = self.owner_of(&key).await?;
-                    let access = Access::compile(&Arc::new(key), owner.map(Arc::new).as_ref(), snapshot);
-                    Ok(KeyFound::Known(Arc::new(access)))
+                    Ok(KeyFound::Known(Access::of(&key, owner.map(Arc::new).as_ref(), snapshot)))
                 }
                 None => Ok(KeyFound::Unknown),
             }
@@ -286,7 +263,7 @@ impl KeyCache {
     pub fn forget_owner(&self, owner: &OwnerId) {
         self.raise();
         self.entries.retain(|_, entry| match entry {
-            Entry::Known(record) => record.key.owner.as_ref() != Some(owner),
+            Entry::Known(key, ..) => key.owner_id.as_ref() != Some(owner),
             Entry::Unknown { .. } => true,
         });
     }
@@ -295,7 +272,7 @@ impl KeyCache {
     pub fn forget_key(&self, id: KeyId) {
         self.raise();
         self.entries.retain(|_, entry| match entry {
-            Entry::Known(record) => record.key.id != id,
+            Entry::Known(key, ..) => key.id != id,
             Entry::Unknown { .. } => true,
         });
     }
@@ -328,13 +305,6 @@ impl KeyCache {
     /// How often the store was asked for a digest.
     pub fn store_lookups(&self) -> u64 {
         self.asked.load(Ordering::Relaxed)
-    }
-}
-
-fn found(entry: &Entry, snapshot: &Snapshot) -> KeyFound {
-    match entry {
-        Entry::Known(record) => KeyFound::Known(record.under(snapshot)),
-        Entry::Unknown { .. } => KeyFound::Unknown,
     }
 }
 

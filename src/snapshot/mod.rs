@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod build;
+pub mod grant;
 pub mod identity;
 pub mod key_cache;
 pub mod refresh;
@@ -27,6 +28,7 @@ use crate::model::route::{Origin, Route};
 /// The settings a decision goes by.
 pub use crate::config::{ApiKeyAuth, CredentialPlace, InsecureRequests, RateLimitHeaders};
 pub use access::Access;
+pub use grant::Grant;
 pub use identity::IdentityNames;
 pub use route_table::RouteTable;
 

@@ -82,7 +82,7 @@ async fn what_a_key_names_and_is_gone_closes_it() {
     let secret = gate.put(&Key { condition_names: vec!["gone".parse().unwrap()], ..key("one") });
     let decision = gate.ask(&call("GET /x").key(&secret)).await;
     assert_eq!(code(&decision), "conditions_not_met");
-    assert!(decision.access.unwrap().broken.as_deref().unwrap().contains("gone"));
+    assert!(decision.access.unwrap().grant.broken.as_deref().unwrap().contains("gone"));
 }
 
 #[tokio::test]

@@ -290,7 +290,9 @@ async fn the_upstream_learns_who_calls() {
     let secret = gate.put(&record);
     let decision = gate.ask(&call("GET /any").key(&secret)).await;
     let access = decision.access.unwrap();
-    let told = String::from_utf8(access.identity.as_bytes().to_vec()).unwrap();
+    let mut told = crate::model::fields::Fields::default();
+    access.identify(&gate.snapshot.identity, &mut told);
+    let told = String::from_utf8(told.as_bytes().to_vec()).unwrap();
     assert_eq!(
         told.lines().collect::<Vec<_>>(),
         [

@@ -70,7 +70,7 @@ pub(super) fn edit_headers(
     let mut added = Fields::with_capacity(ADDED_BYTES);
     tell_way(headers, &mut added, arrival, (concerns, over_tls, version));
     if let Some(access) = admitted.access() {
-        added.extend(&access.identity);
+        access.identify(names, &mut added);
     }
     let id = arrival.id.header();
     added.push(&names.request_id, &id);

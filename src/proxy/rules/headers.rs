@@ -12,7 +12,7 @@ use crate::record::Ticket;
 /// Does to a request's fields what its route says.
 pub fn of_request(headers: &mut HeaderMap, arrival: &Arrival, admitted: &Admitted, request_id: &HeaderValue) {
     let Some(rules) = &admitted.route().route.rules.request_headers else { return };
-    let caller = admitted.access().map(|access| (&*access.key, &access.plan.name));
+    let caller = admitted.access().map(|access| (&*access.key, &access.grant.plan.name));
     apply(rules, headers, &Facts { caller, client_ip: arrival.client.ip(), request_id });
     // A trailer might be taken for the field.
     if headers.contains_key(http::header::TRAILER) {

@@ -141,12 +141,12 @@ async fn a_lookup_under_way_leaves_nothing_old_behind() {
     gate.add_permits(1_000);
     for lookup in [early, late] {
         match lookup.await.unwrap() {
-            KeyFound::Known(access) => assert!(access.key.disabled),
+            KeyFound::Known(access) => assert!(access.key.validity.is_disabled),
             KeyFound::Unknown => panic!("the key is there"),
         }
     }
     match cache.hit(&digest, &current.load(), 0) {
-        Some(KeyFound::Known(access)) => assert!(access.key.disabled),
+        Some(KeyFound::Known(access)) => assert!(access.key.validity.is_disabled),
         other => panic!("{other:?}"),
     }
 }
@@ -203,7 +203,7 @@ async fn a_new_snapshot_asks_no_store() {
     };
     let next = Current::new(build::build(Arc::clone(&old.config), &documents, 2).unwrap()).load();
     let scopes = |snapshot: &Snapshot| match cache.hit(&digest, snapshot, 0) {
-        Some(KeyFound::Known(access)) => (access.generation, access.scopes.len()),
+        Some(KeyFound::Known(access)) => (access.grant.generation, access.grant.scopes.len()),
         other => panic!("{other:?}"),
     };
     assert_eq!((scopes(&old), scopes(&next)), ((1, 0), (2, 1)));

@@ -38,7 +38,7 @@ impl Bench {
         self.mutator.commit(vec![(change, draft())], None).await
     }
 
-    async fn find(&self, digest: &KeyDigest) -> Option<Arc<super::super::Access>> {
+    async fn find(&self, digest: &KeyDigest) -> Option<super::super::Access> {
         match self.cache.find(digest, &self.current.load(), 0).await.unwrap() {
             KeyFound::Known(access) => Some(access),
             KeyFound::Unknown => None,
@@ -64,7 +64,7 @@ async fn keys() {
     assert!(bench.find(&digest).await.is_some(), "that there was none is forgotten");
     let key = Box::new(Key { disabled: true, ..record.clone() });
     bench.commit(Change::UpdateKey { key, expect: 1 }).await.unwrap();
-    assert!(bench.find(&digest).await.unwrap().key.disabled);
+    assert!(bench.find(&digest).await.unwrap().key.validity.is_disabled);
     bench.commit(Change::DeleteKey { id: record.id, expect: 2, at: NOW.parse().unwrap() }).await.unwrap();
     assert!(bench.find(&digest).await.is_none());
     assert!(!bench.cache.has_foreign_keys());
@@ -87,7 +87,7 @@ async fn owners_and_their_limits() {
     bench.commit(Change::InsertOwner(Box::new(acme.clone()))).await.unwrap();
     let digest = bench.store.put(&Key { owner: Some(acme.id.clone()), ..key("one") }).digest(None);
     let other = bench.store.put(&key("other")).digest(None);
-    assert_eq!(bench.find(&digest).await.unwrap().limits.len(), 1);
+    assert_eq!(bench.find(&digest).await.unwrap().grant.limits.len(), 1);
     bench.find(&other).await.unwrap();
     acme.limits = serde_json::from_str(r#"[{"rate":"5/min"}]"#).unwrap();
     bench.commit(Change::UpdateOwner { owner: Box::new(acme), expect: 1 }).await.unwrap();
@@ -95,8 +95,8 @@ async fn owners_and_their_limits() {
     bench.find(&other).await.unwrap();
     assert_eq!(bench.store.lookups(), asked, "other keys stay in memory");
     let access = bench.find(&digest).await.unwrap();
-    assert_eq!(access.limits.last().unwrap().label.as_str(), "owner.minute");
-    assert_eq!(access.limits.last().unwrap().limit.by, [crate::model::limit::LimitBy::Owner]);
+    assert_eq!(access.grant.limits.last().unwrap().label.as_str(), "owner.minute");
+    assert_eq!(access.grant.limits.last().unwrap().limit.by, [crate::model::limit::LimitBy::Owner]);
 }
 
 #[tokio::test]
@@ -105,14 +105,17 @@ async fn documents_make_a_new_snapshot() {
     let named = Key { roles: vec!["reader".parse().unwrap()], plan: Some("pro".parse().unwrap()), ..key("one") };
     let digest = bench.store.put(&named).digest(None);
     let before = bench.find(&digest).await.unwrap();
-    assert_eq!((before.scopes.len(), before.plan.name.as_str()), (0, "default"));
+    assert_eq!((before.grant.scopes.len(), before.grant.plan.name.as_str()), (0, "default"));
     bench.commit(document(DocumentKind::Role, "reader", r#"{"scopes":["orders:read"]}"#)).await.unwrap();
     bench.commit(document(DocumentKind::Plan, "pro", r#"{"limits":[{"rate":"7/s"}]}"#)).await.unwrap();
     let after = bench.find(&digest).await.unwrap();
-    assert_eq!((after.scopes.len(), after.plan.name.as_str(), after.limits[0].limit.units), (1, "pro", 7));
+    assert_eq!(
+        (after.grant.scopes.len(), after.grant.plan.name.as_str(), after.grant.limits[0].limit.units),
+        (1, "pro", 7)
+    );
     let gone = Change::DeleteDocument { kind: DocumentKind::Role, name: "reader".parse().unwrap(), expect: 1 };
     bench.commit(gone).await.unwrap();
-    assert_eq!(bench.find(&digest).await.unwrap().scopes.len(), 0);
+    assert_eq!(bench.find(&digest).await.unwrap().grant.scopes.len(), 0);
     assert_eq!(bench.current.generation(), 4);
 }
 
@@ -159,7 +162,7 @@ async fn a_commit_that_fails_changes_nothing() {
     assert!(bench.commit(Change::UpdateKey { key, expect: 1 }).await.is_err());
     assert!(bench.commit(document(DocumentKind::Role, "r", r#"{"scopes":[]}"#)).await.is_err());
     bench.store.broken.store(false, Ordering::SeqCst);
-    assert!(!bench.find(&digest).await.unwrap().key.disabled);
+    assert!(!bench.find(&digest).await.unwrap().key.validity.is_disabled);
     assert!(bench.current.load().roles.is_empty());
 }
 
@@ -173,7 +176,7 @@ async fn a_commit_of_unknown_outcome_is_read_again() {
     bench.store.forgetful.store(true, Ordering::SeqCst);
     let key = Box::new(Key { disabled: true, ..record });
     assert!(bench.commit(Change::UpdateKey { key, expect: 1 }).await.is_err());
-    assert!(bench.find(&digest).await.unwrap().key.disabled);
+    assert!(bench.find(&digest).await.unwrap().key.validity.is_disabled);
     assert!(bench.commit(document(DocumentKind::Role, "r", r#"{"scopes":["a:b"]}"#)).await.is_err());
     assert_eq!(bench.current.load().roles.len(), 1);
 }
@@ -193,5 +196,5 @@ async fn a_change_once_begun_is_put_in_force() {
     for _ in 0..50 {
         tokio::task::yield_now().await;
     }
-    assert!(bench.find(&digest).await.unwrap().key.disabled);
+    assert!(bench.find(&digest).await.unwrap().key.validity.is_disabled);
 }

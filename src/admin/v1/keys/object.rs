@@ -234,7 +234,7 @@ pub async fn many(services: &Shared, keys: &[Key]) -> Result<Vec<KeyObject>, Pro
         .iter()
         .map(|key| {
             let owner = key.owner.as_ref().and_then(|id| known.get(id));
-            let access = Access::compile(&Arc::new(key.clone()), owner, &snapshot);
+            let access = Access::of(key, owner, &snapshot);
             let standing = services.engine.standing(&access, now.steady_us);
             let counters = standing.iter().map(|s| Counter::new(&s.bound, &s.state, now.wall)).collect();
             let usage = usage.get(&key.id).cloned().unwrap_or_default();
