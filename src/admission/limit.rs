@@ -89,7 +89,7 @@ impl Subjects {
     fn of(ask: &Ask<'_>, route: Option<&Arc<ActiveRoute>>, access: Option<&Access>) -> Self {
         Subjects {
             key: access.map(|a| a.key.subject),
-            owner: access.and_then(|a| a.key.owner_subject),
+            owner: access.and_then(|a| a.key.owner_subject()),
             ip: ask.head.client.subject(),
             route: route.map_or(0, |r| r.subject),
         }

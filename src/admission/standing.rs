@@ -20,7 +20,7 @@ impl Engine {
     pub fn standing(&self, access: &Access, now_us: u64) -> Vec<Standing> {
         let of = |by: &LimitBy| match by {
             LimitBy::Key => Some(access.key.subject),
-            LimitBy::Owner => Some(access.key.owner_subject.unwrap_or(access.key.subject)),
+            LimitBy::Owner => Some(access.key.owner_subject().unwrap_or(access.key.subject)),
             LimitBy::Ip | LimitBy::Route => None,
         };
         let counter = |bound: &BoundLimit| {

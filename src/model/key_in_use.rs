@@ -17,57 +17,76 @@ pub struct KeyInUse {
     pub name: Name,
     /// When it opens anything.
     pub validity: Validity,
-    /// Whose it is.
-    pub owner_id: Option<OwnerId>,
-    /// The record of its owner, shared by all its keys.
-    pub owner: Option<Arc<Owner>>,
+    /// Whose it is; shared by all its keys.
+    pub owner: Option<Arc<OwnerInUse>>,
     /// What a counter of this key alone is known by.
     pub subject: u128,
-    /// What a counter of its owner is known by.
-    pub owner_subject: Option<u128>,
     /// The version of its record.
     pub version: u64,
-    /// Free facts; most keys have none.
-    meta: Option<Box<BTreeMap<String, String>>>,
+    /// Free facts.
+    pub meta: BTreeMap<String, String>,
+}
+
+/// An owner of keys in use.
+#[derive(Debug, PartialEq)]
+pub struct OwnerInUse {
+    /// Its id.
+    pub id: OwnerId,
+    /// What a counter of it is known by.
+    pub subject: u128,
+    /// Its record, if it is still there.
+    pub record: Option<Owner>,
 }
 
 impl KeyInUse {
-    /// The key of this record. Counters of it, and of its owner, are known by `subjects`.
-    pub fn new(key: &Key, owner: Option<Arc<Owner>>, (subject, owner_subject): (u128, Option<u128>)) -> Self {
+    /// The key of this record. Counters of it are known by `subject`.
+    pub fn new(key: &Key, owner: Option<Arc<OwnerInUse>>, subject: u128) -> Self {
         KeyInUse {
             id: key.id,
             name: key.name.clone(),
             validity: key.validity(),
-            // That of the record is shared.
-            owner_id: owner.as_ref().map(|o| o.id.clone()).or_else(|| key.owner.clone()),
             owner,
             subject,
-            owner_subject,
             version: key.version,
-            meta: (!key.meta.is_empty()).then(|| Box::new(key.meta.clone())),
+            meta: key.meta.clone(),
         }
     }
 
-    /// A free fact.
-    pub fn meta(&self, name: &str) -> Option<&str> {
-        self.meta.as_ref()?.get(name).map(String::as_str)
+    /// Whose it is.
+    pub fn owner_id(&self) -> Option<&OwnerId> {
+        self.owner.as_ref().map(|owner| &owner.id)
     }
 
-    /// All free facts.
-    pub fn all_meta(&self) -> BTreeMap<String, String> {
-        self.meta.as_deref().cloned().unwrap_or_default()
+    /// The record of its owner.
+    pub fn owner_record(&self) -> Option<&Owner> {
+        self.owner.as_ref()?.record.as_ref()
+    }
+
+    /// What a counter of its owner is known by.
+    pub fn owner_subject(&self) -> Option<u128> {
+        self.owner.as_ref().map(|owner| owner.subject)
     }
 
     /// Whom the key speaks for: its owner by the operator's own id, or else itself.
     pub fn speaks_for(&self) -> &str {
-        let external = self.owner.as_ref().and_then(|owner| owner.external_id.as_deref());
+        let external = self.owner_record().and_then(|owner| owner.external_id.as_deref());
         external.unwrap_or_else(|| self.id.public())
     }
 
     /// About how many bytes this takes.
     pub fn bytes(&self) -> usize {
-        let meta = self.meta.iter().flat_map(|m| m.iter()).map(|(k, v)| k.len() + v.len() + 64).sum::<usize>();
+        let meta = self.meta.iter().map(|(k, v)| k.len() + v.len() + 64).sum::<usize>();
         // A count of references stands before each of the two.
         size_of::<KeyInUse>() + self.name.as_str().len() + 32 + meta
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_in_use_is_small() {
+        assert!(size_of::<KeyInUse>() <= 160, "{} bytes, for every key in memory", size_of::<KeyInUse>());
     }
 }

@@ -14,7 +14,7 @@ pub fn caller(balance: &Balance, arrival: &Arrival, admitted: &Admitted, headers
     let access = admitted.access();
     let told = match by {
         HashBy::Header(name) => headers.get(name).map(|value| subject::hash(&[b"field", value.as_bytes()])),
-        HashBy::Owner => access.map(|a| a.key.owner_subject.unwrap_or(a.key.subject)),
+        HashBy::Owner => access.map(|a| a.key.owner_subject().unwrap_or(a.key.subject)),
         HashBy::Key => access.map(|a| a.key.subject),
         HashBy::Ip => None,
     };

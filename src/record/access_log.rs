@@ -132,7 +132,7 @@ impl Line<'_> {
         self.raw(",\"key\":");
         self.optional(t.caller.as_ref().map(|c| c.key.name.as_str().as_bytes()));
         self.raw(",\"owner\":");
-        let owner = t.caller.as_ref().and_then(|c| c.key.owner.as_ref());
+        let owner = t.caller.as_ref().and_then(|c| c.key.owner_record());
         self.optional(owner.map(|o| o.external_id.as_ref().unwrap_or(&o.name).as_bytes()));
         self.raw(",\"plan\":");
         self.optional(t.caller.as_ref().map(|c| c.plan.as_str().as_bytes()));

@@ -6,8 +6,9 @@ use super::grant::{Grant, GrantText};
 use super::identity::{self, IdentityNames};
 use super::{Snapshot, subject};
 use crate::model::fields::Fields;
+use crate::model::id::OwnerId;
 use crate::model::key::Key;
-use crate::model::key_in_use::KeyInUse;
+use crate::model::key_in_use::{KeyInUse, OwnerInUse};
 use crate::model::owner::Owner;
 
 /// A key under one snapshot.
@@ -23,7 +24,8 @@ impl Access {
     /// The access of a key that is not kept in memory.
     pub fn of(key: &Key, owner: Option<&Arc<Owner>>, snapshot: &Snapshot) -> Self {
         let grant = GrantText::of(key, owner.map(|o| &**o)).under(snapshot);
-        Access { key: Arc::new(in_use(key, owner.cloned())), grant }
+        let of = key.owner.as_ref().map(|id| Arc::new(owner_in_use(id, owner.map(|o| (**o).clone()))));
+        Access { key: Arc::new(in_use(key, of)), grant }
     }
 
     /// Tells the upstream who calls.
@@ -34,8 +36,11 @@ impl Access {
 }
 
 /// The key of this record, with what its counters are known by.
-pub(super) fn in_use(key: &Key, owner: Option<Arc<Owner>>) -> KeyInUse {
-    let of_key = subject::hash(&[b"key", key.id.public().as_bytes()]);
-    let of_owner = key.owner.as_ref().map(|o| subject::hash(&[b"owner", o.as_str().as_bytes()]));
-    KeyInUse::new(key, owner, (of_key, of_owner))
+pub(super) fn in_use(key: &Key, owner: Option<Arc<OwnerInUse>>) -> KeyInUse {
+    KeyInUse::new(key, owner, subject::hash(&[b"key", key.id.public().as_bytes()]))
+}
+
+/// The owner with this id, with what its counters are known by.
+pub(super) fn owner_in_use(id: &OwnerId, record: Option<Owner>) -> OwnerInUse {
+    OwnerInUse { id: id.clone(), subject: subject::hash(&[b"owner", id.as_str().as_bytes()]), record }
 }

@@ -8,11 +8,12 @@ use http::HeaderValue;
 use parking_lot::Mutex;
 use serde::Serialize;
 
-use super::{ActivePlan, BoundLimit, NamedCondition, Snapshot, build, identity, subject};
+use super::{ActivePlan, BoundLimit, NamedCondition, Snapshot, access, build, identity, subject};
 use crate::model::condition::{Condition, ConditionText};
 use crate::model::fields::Fields;
 use crate::model::id::{KeyId, Name, OwnerId};
 use crate::model::key::Key;
+use crate::model::key_in_use::OwnerInUse;
 use crate::model::limit::{LIMITS_MAX, LimitBy, LimitKind, LimitText, QuotaText};
 use crate::model::owner::Owner;
 use crate::model::plan::compile_limits;
@@ -201,7 +202,7 @@ impl GrantText {
 #[derive(Debug, Default)]
 pub struct Shared {
     texts: Mutex<Known<String, GrantText>>,
-    owners: Mutex<Known<OwnerId, Owner>>,
+    owners: Mutex<Known<OwnerId, OwnerInUse>>,
 }
 
 #[derive(Debug)]
@@ -248,12 +249,16 @@ impl Shared {
         (text, if is_new { bytes } else { 0 })
     }
 
-    /// The record of an owner, and the bytes it takes that no other key has answered for.
-    pub fn owner(&self, owner: Owner) -> (Arc<Owner>, usize) {
-        let meta: usize = owner.meta.iter().map(|(k, v)| k.len() + v.len() + 64).sum();
-        let contacts: usize = owner.contacts.iter().map(|c| c.len() + 24).sum();
-        let bytes = size_of::<Owner>() + owner.name.len() + contacts + meta + 128;
-        let (owner, is_new) = self.owners.lock().shared(owner.id.clone(), owner, |a, b| a == b);
+    /// The owner with this id and record, and the bytes it takes that no other key has answered for.
+    pub fn owner(&self, id: &OwnerId, record: Option<Owner>) -> (Arc<OwnerInUse>, usize) {
+        let of_record = record.as_ref().map_or(0, |owner| {
+            let meta: usize = owner.meta.iter().map(|(k, v)| k.len() + v.len() + 64).sum();
+            let contacts: usize = owner.contacts.iter().map(|c| c.len() + 24).sum();
+            owner.name.len() + contacts + meta
+        });
+        let owner = access::owner_in_use(id, record);
+        let (owner, is_new) = self.owners.lock().shared(id.clone(), owner, |a, b| a == b);
+        let bytes = size_of::<OwnerInUse>() + of_record + 128;
         (owner, if is_new { bytes } else { 0 })
     }
 }

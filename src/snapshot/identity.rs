@@ -57,7 +57,7 @@ pub(super) fn of_key(names: &IdentityNames, key: &KeyInUse, fields: &mut Fields)
     let [subject, id, owner, ..] = &names.of_key;
     push(fields, subject, key.speaks_for());
     push(fields, id, key.id.public());
-    if let Some(of) = &key.owner_id {
+    if let Some(of) = key.owner_id() {
         push(fields, owner, of.as_str());
     }
 }

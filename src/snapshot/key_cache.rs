@@ -202,7 +202,8 @@ impl KeyCache {
             Some(StoredKey { key, .. }) => {
                 let owner = self.owner_of(&key).await?;
                 let (text, mut bytes) = self.shared.text(&key, owner.as_ref());
-                let owner = owner.map(|owner| self.shared.owner(owner)).map(|(owner, more)| {
+                let owner = key.owner.as_ref().map(|id| {
+                    let (owner, more) = self.shared.owner(id, owner);
                     bytes += more;
                     owner
                 });
@@ -263,7 +264,7 @@ impl KeyCache {
     pub fn forget_owner(&self, owner: &OwnerId) {
         self.raise();
         self.entries.retain(|_, entry| match entry {
-            Entry::Known(key, ..) => key.owner_id.as_ref() != Some(owner),
+            Entry::Known(key, ..) => key.owner_id() != Some(owner),
             Entry::Unknown { .. } => true,
         });
     }

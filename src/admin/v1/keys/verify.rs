@@ -148,13 +148,13 @@ fn answer(verified: Verification, now: Timestamp) -> VerifyAnswer {
     let key = verified.access.map(|access| VerifiedKey {
         id: access.key.id,
         name: access.key.name.clone(),
-        owner: access.key.owner_id.clone(),
-        external_id: access.key.owner.as_ref().and_then(|owner| owner.external_id.clone()),
+        owner: access.key.owner_id().cloned(),
+        external_id: access.key.owner_record().and_then(|owner| owner.external_id.clone()),
         environment: access.grant.environment.to_string(),
         scopes: access.grant.scopes.clone(),
         roles: access.grant.roles.clone(),
         plan: access.grant.plan.name.clone(),
-        meta: access.key.all_meta(),
+        meta: access.key.meta.clone(),
         expires_at: access.key.validity.expires_at,
     });
     VerifyAnswer {
