@@ -91,7 +91,7 @@ impl Facts<'_> {
     fn tell(&self, fact: &Fact, out: &mut String) -> Option<()> {
         match fact {
             Fact::KeyId => push_safe(out, self.caller?.0.id.public()),
-            Fact::KeyMeta(name) => push_safe(out, self.caller?.0.meta.get(&**name)?),
+            Fact::KeyMeta(name) => push_safe(out, self.caller?.0.meta(name)?),
             Fact::Owner => push_safe(out, self.caller?.0.owner_id()?.as_str()),
             Fact::Plan => push_safe(out, self.caller?.1.as_str()),
             // Writing into a `String` cannot fail.

@@ -23,8 +23,8 @@ pub struct KeyInUse {
     pub subject: u128,
     /// The version of its record.
     pub version: u64,
-    /// Free facts.
-    pub meta: BTreeMap<String, String>,
+    /// Free facts. Most keys have none, and then none takes room.
+    meta: Option<Arc<BTreeMap<String, String>>>,
 }
 
 /// An owner of keys in use.
@@ -48,8 +48,18 @@ impl KeyInUse {
             owner,
             subject,
             version: key.version,
-            meta: key.meta.clone(),
+            meta: (!key.meta.is_empty()).then(|| Arc::new(key.meta.clone())),
         }
+    }
+
+    /// A free fact.
+    pub fn meta(&self, name: &str) -> Option<&str> {
+        self.meta.as_ref()?.get(name).map(String::as_str)
+    }
+
+    /// All free facts.
+    pub fn all_meta(&self) -> BTreeMap<String, String> {
+        self.meta.as_deref().cloned().unwrap_or_default()
     }
 
     /// Whose it is.
@@ -75,7 +85,7 @@ impl KeyInUse {
 
     /// About how many bytes this takes.
     pub fn bytes(&self) -> usize {
-        let meta = self.meta.iter().map(|(k, v)| k.len() + v.len() + 64).sum::<usize>();
+        let meta = self.meta.iter().flat_map(|meta| meta.iter()).map(|(k, v)| k.len() + v.len() + 64).sum::<usize>();
         // A count of references stands before each of the two.
         size_of::<KeyInUse>() + self.name.as_str().len() + 32 + meta
     }

@@ -154,7 +154,7 @@ fn answer(verified: Verification, now: Timestamp) -> VerifyAnswer {
         scopes: access.grant.scopes.clone(),
         roles: access.grant.roles.clone(),
         plan: access.grant.plan.name.clone(),
-        meta: access.key.meta.clone(),
+        meta: access.key.all_meta(),
         expires_at: access.key.validity.expires_at,
     });
     VerifyAnswer {
