@@ -52,6 +52,7 @@ mod tidy;
 mod tls;
 mod tls_clients;
 mod tls_handshakes;
+mod tls_hellos;
 mod tls_names;
 mod tls_peers;
 mod tls_revocation;

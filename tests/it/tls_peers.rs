@@ -1,5 +1,8 @@
 //! What `openssl` makes of the TLS spoken here: versions, ciphers, protocols, sessions.
 
+use std::io::{Read, Write};
+use std::process::{Command, Stdio};
+
 use super::support::certificate::Authority;
 use super::support::client::openssl;
 use super::support::h2::shown_serial;
@@ -110,4 +113,33 @@ fn and_not_where_clients_show_certificates() {
     s.takes(&["-tls1_2", "-sess_out", &file], "New, ");
     let again = s.shaken(&["-tls1_2", "-sess_in", &file]);
     assert!(again.is_none_or(|said| !said.contains("Reused, ")));
+}
+
+#[test]
+fn nothing_is_taken_before_a_handshake_has_ended() {
+    let s = scene("");
+    let said = s.shaken(&["-tls1_3"]).expect("a handshake");
+    assert!(said.contains("Max Early Data: 0"), "{said}");
+}
+
+/// A client that wants to begin anew on a connection that has been made (CVE-2011-1473).
+#[test]
+fn there_is_no_second_handshake_on_a_connection() {
+    let s = scene("");
+    let at = s.gateway.at.traffic.to_string();
+    let mut command = Command::new("timeout");
+    command.args(["20", "openssl", "s_client", "-tls1_2", "-connect", &at]);
+    let mut client = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // The line is a command of `s_client`; that its input stays open lets it wait for what comes of it.
+    let mut input = client.stdin.take().unwrap();
+    input.write_all(b"R\n").unwrap();
+    let (mut out, mut err) = (String::new(), String::new());
+    client.stdout.take().unwrap().read_to_string(&mut out).unwrap();
+    client.stderr.take().unwrap().read_to_string(&mut err).unwrap();
+    drop(input);
+    let status = client.wait().unwrap();
+    assert!(err.contains("RENEGOTIATING"), "{out}\n{err}");
+    assert_eq!(status.code(), Some(1), "refused, and not waited for: {out}\n{err}");
+    assert!(err.contains("no renegotiation"), "{err}");
+    s.takes(&["-tls1_2"], "TLSv1.2");
 }
