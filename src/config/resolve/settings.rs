@@ -27,6 +27,8 @@ const WORKERS: [u32; 2] = [1, 1_024];
 const REQUESTS: [u32; 2] = [1, 10_000_000];
 /// Shortest delay of a worker that can be told from the precision of its timers.
 const LAG_MIN: Duration = Duration::from_millis(5);
+/// Delay of a worker, if nothing else is said. Longer than one that other programs on a busy host cause now and then.
+const LAG_MAX: Duration = Duration::from_millis(250);
 /// Memory of a table, in bytes.
 const MEMORY: [u64; 2] = [1 << 20, 1 << 40];
 /// Beginnings of headers that are in common use.
@@ -231,7 +233,7 @@ impl Context<'_> {
     /// How late a worker may run.
     pub(super) fn lag(&mut self, written: &Written) -> Option<Duration> {
         let given = written.resources.as_ref().and_then(|resources| resources.max_lag.as_ref());
-        let lag = given.map_or(Some(Duration::from_millis(100)), |d| d.0);
+        let lag = given.map_or(Some(LAG_MAX), |d| d.0);
         if lag.is_some_and(|lag| lag < LAG_MIN) {
             self.error(Code::Value, &["resources", "max_lag"], "`max_lag` is shorter than can be kept".to_owned())
                 .label("expected \"5ms\" or more, or \"never\"".to_owned());

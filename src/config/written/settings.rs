@@ -251,7 +251,7 @@ pub(in crate::config) struct ResourcesText {
     pub max_requests: Option<u32>,
     /// How late a worker may run what it has to do, or `never`. While it is later than that all the time, a growing share
     /// of new requests is refused with 503, so that those it takes are answered in time.
-    #[schemars(extend("default" = "100ms"))]
+    #[schemars(extend("default" = "250ms"))]
     pub max_lag: Option<DurationOrNever>,
     /// Memory for the counters of limits. When it is full, new counters are refused.
     #[schemars(extend("default" = "64MiB"))]
