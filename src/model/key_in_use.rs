@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::id::{KeyId, Name, OwnerId};
 use super::key::{Key, Validity};
@@ -28,7 +29,7 @@ pub struct KeyInUse {
 }
 
 /// An owner of keys in use.
-#[derive(Debug, PartialEq)]
+#[derive(Debug)]
 pub struct OwnerInUse {
     /// Its id.
     pub id: OwnerId,
@@ -36,6 +37,36 @@ pub struct OwnerInUse {
     pub subject: u128,
     /// Its record, if it is still there.
     pub record: Option<Owner>,
+    /// The memory it takes.
+    pub charge: Charge,
+}
+
+/// Bytes of memory that are on an account for as long as this lives.
+#[derive(Debug, Default)]
+pub struct Charge {
+    account: Arc<AtomicU64>,
+    bytes: AtomicU64,
+}
+
+impl Charge {
+    /// Nothing yet, on `account`.
+    pub fn on(account: &Arc<AtomicU64>) -> Self {
+        Charge { account: Arc::clone(account), bytes: AtomicU64::new(0) }
+    }
+
+    /// From now on it is `bytes`.
+    pub fn set(&self, bytes: usize) {
+        let bytes = bytes as u64;
+        let before = self.bytes.swap(bytes, Ordering::Relaxed);
+        // Wraps around where it is less than before.
+        self.account.fetch_add(bytes.wrapping_sub(before), Ordering::Relaxed);
+    }
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        self.account.fetch_sub(*self.bytes.get_mut(), Ordering::Relaxed);
+    }
 }
 
 impl KeyInUse {
@@ -94,6 +125,18 @@ impl KeyInUse {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn charges_follow_what_is_charged() {
+        let account = Arc::<AtomicU64>::default();
+        let (one, two) = (Charge::on(&account), Charge::on(&account));
+        one.set(100);
+        two.set(30);
+        one.set(70);
+        assert_eq!(account.load(Ordering::Relaxed), 100);
+        drop(one);
+        assert_eq!(account.load(Ordering::Relaxed), 30);
+    }
 
     #[test]
     fn a_key_in_use_is_small() {

@@ -8,7 +8,7 @@ use super::{Snapshot, subject};
 use crate::model::fields::Fields;
 use crate::model::id::OwnerId;
 use crate::model::key::Key;
-use crate::model::key_in_use::{KeyInUse, OwnerInUse};
+use crate::model::key_in_use::{Charge, KeyInUse, OwnerInUse};
 use crate::model::owner::Owner;
 
 /// A key under one snapshot.
@@ -23,8 +23,9 @@ pub struct Access {
 impl Access {
     /// The access of a key that is not kept in memory.
     pub fn of(key: &Key, owner: Option<&Arc<Owner>>, snapshot: &Snapshot) -> Self {
-        let grant = GrantText::of(key, owner.map(|o| &**o)).under(snapshot);
-        let of = key.owner.as_ref().map(|id| Arc::new(owner_in_use(id, owner.map(|o| (**o).clone()))));
+        let grant = GrantText::of(key, owner.map(|o| &**o), Charge::default()).under(snapshot);
+        let of =
+            key.owner.as_ref().map(|id| Arc::new(owner_in_use(id, owner.map(|o| (**o).clone()), Charge::default())));
         Access { key: Arc::new(in_use(key, of)), grant }
     }
 
@@ -41,6 +42,6 @@ pub(super) fn in_use(key: &Key, owner: Option<Arc<OwnerInUse>>) -> KeyInUse {
 }
 
 /// The owner with this id, with what its counters are known by.
-pub(super) fn owner_in_use(id: &OwnerId, record: Option<Owner>) -> OwnerInUse {
-    OwnerInUse { id: id.clone(), subject: subject::hash(&[b"owner", id.as_str().as_bytes()]), record }
+pub(super) fn owner_in_use(id: &OwnerId, record: Option<Owner>, charge: Charge) -> OwnerInUse {
+    OwnerInUse { id: id.clone(), subject: subject::hash(&[b"owner", id.as_str().as_bytes()]), record, charge }
 }

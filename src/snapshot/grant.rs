@@ -1,6 +1,7 @@
 //! What keys may do. Many keys may do the same, so that it is kept and compiled once for all of them.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use arc_swap::ArcSwapOption;
@@ -13,7 +14,7 @@ use crate::model::condition::{Condition, ConditionText};
 use crate::model::fields::Fields;
 use crate::model::id::{KeyId, Name, OwnerId};
 use crate::model::key::Key;
-use crate::model::key_in_use::OwnerInUse;
+use crate::model::key_in_use::{Charge, OwnerInUse};
 use crate::model::limit::{LIMITS_MAX, LimitBy, LimitKind, LimitText, QuotaText};
 use crate::model::owner::Owner;
 use crate::model::plan::compile_limits;
@@ -41,6 +42,9 @@ pub struct GrantText {
     /// Under the snapshot it was last used with.
     #[serde(skip)]
     compiled: ArcSwapOption<Grant>,
+    /// The memory it takes, compiled and not.
+    #[serde(skip)]
+    charge: Charge,
 }
 
 /// What keys may do under one snapshot.
@@ -73,7 +77,7 @@ pub struct Grant {
 
 impl GrantText {
     /// What `key` may do, which belongs to `owner`.
-    pub fn of(key: &Key, owner: Option<&Owner>) -> Self {
+    pub fn of(key: &Key, owner: Option<&Owner>, charge: Charge) -> Self {
         let has_own_limits = !key.limits.is_empty() || key.quota.is_some();
         GrantText {
             environment: key.environment.clone(),
@@ -87,6 +91,7 @@ impl GrantText {
             alone: has_own_limits.then_some(key.id),
             owner: owner.filter(|o| !o.limits.is_empty()).map(|o| (o.id.clone(), o.limits.clone())),
             compiled: ArcSwapOption::empty(),
+            charge,
         }
     }
 
@@ -99,6 +104,7 @@ impl GrantText {
         };
         let fresh = Arc::new(self.compile(snapshot));
         if last.is_none_or(|last| fresh.generation > last) {
+            self.charge.set(self.bytes() + fresh.bytes());
             self.compiled.store(Some(Arc::clone(&fresh)));
         }
         fresh
@@ -189,12 +195,26 @@ impl GrantText {
         Ok(out)
     }
 
-    /// About how many bytes this takes, with what it is compiled to.
+    /// About how many bytes this takes, with the text by which it is found.
     fn bytes(&self) -> usize {
-        let limits = (self.limits.len() + LIMITS_MAX / 4) * size_of::<BoundLimit>();
-        let conditions = if self.conditions.is_empty() { 0 } else { 2 * size_of::<Condition>() + 512 };
-        let scopes: usize = self.scopes.iter().map(|s| 3 * (s.as_str().len() + 24)).sum();
-        size_of::<GrantText>() + size_of::<Grant>() + limits + conditions + scopes + 512
+        let words = |words: &[Name]| words.iter().map(|w| w.as_str().len() + 32).sum::<usize>();
+        let scopes: usize = self.scopes.iter().map(|s| s.as_str().len() + 32).sum();
+        let of_owner = self.owner.as_ref().map_or(0, |(_, limits)| limits.len());
+        let limits = (self.limits.len() + of_owner) * (size_of::<LimitText>() + 64);
+        let conditions = if self.conditions.is_empty() { 0 } else { 1_024 };
+        size_of::<GrantText>() + 2 * (words(&self.roles) + words(&self.condition_names) + scopes + limits + conditions)
+    }
+}
+
+impl Grant {
+    /// About how many bytes this takes. The plan and named conditions are the snapshot's.
+    fn bytes(&self) -> usize {
+        let scopes: usize = self.scopes.iter().map(|s| s.as_str().len() + 32).sum();
+        let roles: usize = self.roles.len() * size_of::<Name>();
+        let limits = self.limits.len() * (size_of::<BoundLimit>() + 64);
+        let own = self.conditions.iter().filter(|c| c.name.is_none()).count() * (size_of::<Condition>() + 512);
+        let policy = self.policy.as_ref().map_or(0, HeaderValue::len);
+        size_of::<Grant>() + scopes + roles + limits + own + policy + self.identity.as_bytes().len()
     }
 }
 
@@ -203,6 +223,8 @@ impl GrantText {
 pub struct Shared {
     texts: Mutex<Known<String, GrantText>>,
     owners: Mutex<Known<OwnerId, OwnerInUse>>,
+    /// The memory that all of them take.
+    account: Arc<AtomicU64>,
 }
 
 #[derive(Debug)]
@@ -218,12 +240,12 @@ impl<K, V> Default for Known<K, V> {
 }
 
 impl<K: Eq + std::hash::Hash, V> Known<K, V> {
-    /// The value known for `key` if it is as good as `fresh`, or else `fresh`; and whether it is that.
-    fn shared(&mut self, key: K, fresh: V, is_same: impl Fn(&V, &V) -> bool) -> (Arc<V>, bool) {
+    /// The value known for `key` if it is as good as `fresh`, or else `fresh`.
+    fn shared(&mut self, key: K, fresh: V, is_same: impl Fn(&V, &V) -> bool) -> Arc<V> {
         if let Some(known) = self.all.get(&key).and_then(Weak::upgrade)
             && is_same(&known, &fresh)
         {
-            return (known, false);
+            return known;
         }
         if self.all.len() >= self.sweep_at {
             self.all.retain(|_, known| known.strong_count() > 0);
@@ -231,35 +253,39 @@ impl<K: Eq + std::hash::Hash, V> Known<K, V> {
         }
         let fresh = Arc::new(fresh);
         self.all.insert(key, Arc::downgrade(&fresh));
-        (fresh, true)
+        fresh
     }
 }
 
 impl Shared {
-    /// The text of `key`, and the bytes it takes that no other key has answered for.
-    pub fn text(&self, key: &Key, owner: Option<&Owner>) -> (Arc<GrantText>, usize) {
-        let fresh = GrantText::of(key, owner);
-        // Texts that are written alike are alike; one that could not be written is nobody else's.
-        let Ok(written) = serde_json::to_string(&fresh) else {
-            let bytes = fresh.bytes();
-            return (Arc::new(fresh), bytes);
-        };
-        let bytes = fresh.bytes() + 2 * written.len();
-        let (text, is_new) = self.texts.lock().shared(written, fresh, |_, _| true);
-        (text, if is_new { bytes } else { 0 })
+    /// The text of `key`.
+    pub fn text(&self, key: &Key, owner: Option<&Owner>) -> Arc<GrantText> {
+        let fresh = GrantText::of(key, owner, Charge::on(&self.account));
+        fresh.charge.set(fresh.bytes());
+        // One that is one key's alone has nobody to share it with.
+        let written = if fresh.alone.is_none() { serde_json::to_string(&fresh).ok() } else { None };
+        match written {
+            // Texts that are written alike are alike.
+            Some(written) => self.texts.lock().shared(written, fresh, |_, _| true),
+            None => Arc::new(fresh),
+        }
     }
 
-    /// The owner with this id and record, and the bytes it takes that no other key has answered for.
-    pub fn owner(&self, id: &OwnerId, record: Option<Owner>) -> (Arc<OwnerInUse>, usize) {
+    /// The owner with this id and record.
+    pub fn owner(&self, id: &OwnerId, record: Option<Owner>) -> Arc<OwnerInUse> {
         let of_record = record.as_ref().map_or(0, |owner| {
             let meta: usize = owner.meta.iter().map(|(k, v)| k.len() + v.len() + 64).sum();
             let contacts: usize = owner.contacts.iter().map(|c| c.len() + 24).sum();
-            owner.name.len() + contacts + meta
+            owner.name.len() + contacts + meta + owner.limits.len() * size_of::<LimitText>()
         });
-        let owner = access::owner_in_use(id, record);
-        let (owner, is_new) = self.owners.lock().shared(id.clone(), owner, |a, b| a == b);
-        let bytes = size_of::<OwnerInUse>() + of_record + 128;
-        (owner, if is_new { bytes } else { 0 })
+        let owner = access::owner_in_use(id, record, Charge::on(&self.account));
+        owner.charge.set(size_of::<OwnerInUse>() + of_record + 128);
+        self.owners.lock().shared(id.clone(), owner, |a, b| a.record == b.record)
+    }
+
+    /// About how many bytes all texts and owners take.
+    pub fn bytes(&self) -> u64 {
+        self.account.load(Ordering::Relaxed)
     }
 }
 
@@ -278,31 +304,43 @@ mod tests {
     #[test]
     fn keys_that_may_do_the_same_share_it() {
         let (shared, snapshot) = (Shared::default(), snapshot(TOML));
-        let (one, more) = shared.text(&key("one"), None);
-        assert!(more > 0);
-        let (two, more) = shared.text(&key("two"), None);
-        assert!(Arc::ptr_eq(&one, &two) && more == 0);
+        let one = shared.text(&key("one"), None);
+        let two = shared.text(&key("two"), None);
+        assert!(Arc::ptr_eq(&one, &two));
         assert!(Arc::ptr_eq(&one.under(&snapshot), &two.under(&snapshot)));
         let other = Key { environment: "test".to_owned(), ..key("three") };
-        assert!(!Arc::ptr_eq(&one, &shared.text(&other, None).0));
+        assert!(!Arc::ptr_eq(&one, &shared.text(&other, None)));
     }
 
     #[test]
     fn limits_of_their_own_are_counted_for_each_key_alone() {
         let (shared, snapshot) = (Shared::default(), snapshot(TOML));
-        let of = |key: &Key| shared.text(key, None).0.under(&snapshot).limits[0].identity;
+        let of = |key: &Key| shared.text(key, None).under(&snapshot).limits[0].identity;
         assert_ne!(of(&limited("one")), of(&limited("two")));
+        assert!(shared.texts.lock().all.is_empty(), "nobody looks for them");
+    }
+
+    #[test]
+    fn memory_is_on_the_account_while_somebody_has_it() {
+        let (shared, snapshot) = (Shared::default(), snapshot(TOML));
+        let scopes = (0..100).map(|n| format!("scope-{n}:read").parse().unwrap()).collect();
+        let text = shared.text(&Key { scopes, ..key("one") }, None);
+        let written = shared.bytes();
+        assert!(written > 1_000);
+        text.under(&snapshot);
+        assert!(shared.bytes() > written + 1_000, "compiled it takes more");
+        drop(text);
+        assert_eq!(shared.bytes(), 0);
     }
 
     #[test]
     fn what_nobody_has_any_more_is_forgotten() {
         let shared = Shared::default();
-        let key = limited("kept");
-        let (kept, _) = shared.text(&key, None);
+        let kept = shared.text(&key("kept"), None);
         for n in 0..SWEEP_FROM + 1 {
-            shared.text(&limited(&format!("key-{n}")), None);
+            shared.text(&Key { environment: format!("word{n}"), ..key("other") }, None);
         }
         assert!(shared.texts.lock().all.len() < 10);
-        assert!(Arc::ptr_eq(&kept, &shared.text(&key, None).0));
+        assert!(Arc::ptr_eq(&kept, &shared.text(&key("kept"), None)));
     }
 }

@@ -33,6 +33,8 @@ const UNKNOWN_FOR_US: u64 = 5_000_000;
 const SLOT_BYTES: u64 = 160;
 /// Bytes of a typical entry, for the size of the tables to begin with.
 const TYPICAL_BYTES: u64 = 384;
+/// The memory left to entries is changed in steps of this part of all memory: a change looks at every shard.
+const ROOM_STEPS: u64 = 64;
 /// How often a lookup asks the store again because something changed meanwhile, before it answers without keeping.
 const ATTEMPTS_MAX: usize = 4;
 
@@ -58,14 +60,14 @@ pub enum KeyFound {
 
 #[derive(Debug, Clone)]
 enum Entry {
-    Known(Arc<KeyInUse>, Arc<GrantText>, u32),
+    Known(Arc<KeyInUse>, Arc<GrantText>),
     Unknown { until_us: u64 },
 }
 
 impl Entry {
     fn found(&self, snapshot: &Snapshot) -> KeyFound {
         match self {
-            Entry::Known(key, text, _) => KeyFound::Known(Access { key: Arc::clone(key), grant: text.under(snapshot) }),
+            Entry::Known(key, text) => KeyFound::Known(Access { key: Arc::clone(key), grant: text.under(snapshot) }),
             Entry::Unknown { .. } => KeyFound::Unknown,
         }
     }
@@ -77,8 +79,8 @@ struct Weight;
 impl Weighter<KeyDigest, Entry> for Weight {
     fn weight(&self, _: &KeyDigest, entry: &Entry) -> u64 {
         match entry {
-            // What it shares is on the account of the key that brought it.
-            Entry::Known(_, _, bytes) => SLOT_BYTES.saturating_add(u64::from(*bytes)),
+            // What it shares with others is on an account of its own.
+            Entry::Known(key, _) => SLOT_BYTES.saturating_add(key.bytes() as u64),
             Entry::Unknown { .. } => SLOT_BYTES,
         }
     }
@@ -88,6 +90,9 @@ impl Weighter<KeyDigest, Entry> for Weight {
 pub struct KeyCache {
     entries: Cache<KeyDigest, Entry, Weight, RandomState>,
     shared: Shared,
+    bytes_max: u64,
+    /// The part of `bytes_max` that is left to the entries.
+    room: AtomicU64,
     store: Arc<dyn Store>,
     deadline: Duration,
     /// How many times something was forgotten; raised and compared under the lock.
@@ -117,6 +122,8 @@ impl KeyCache {
         Ok(KeyCache {
             entries,
             shared: Shared::default(),
+            bytes_max,
+            room: AtomicU64::new(bytes_max),
             store,
             deadline,
             changes: Mutex::new(0),
@@ -129,7 +136,7 @@ impl KeyCache {
     /// What memory knows of `digest`; `None` if the store must be asked.
     pub fn hit(&self, digest: &KeyDigest, snapshot: &Snapshot, now_us: u64) -> Option<KeyFound> {
         match self.entries.get(digest)? {
-            Entry::Known(key, text, _) => Some(KeyFound::Known(Access { key, grant: text.under(snapshot) })),
+            Entry::Known(key, text) => Some(KeyFound::Known(Access { key, grant: text.under(snapshot) })),
             Entry::Unknown { until_us } => (now_us < until_us).then_some(KeyFound::Unknown),
         }
     }
@@ -186,8 +193,12 @@ impl KeyCache {
             if *changes == before {
                 // Too large for the cache, or forgotten while it was looked up: the answer is good all the same.
                 let _ = guard.insert(entry.clone());
-                return Ok(entry.found(snapshot));
+                drop(changes);
+                let found = entry.found(snapshot);
+                self.make_room();
+                return Ok(found);
             }
+            drop(changes);
             if attempt == ATTEMPTS_MAX {
                 return Ok(entry.found(snapshot));
             }
@@ -201,20 +212,25 @@ impl KeyCache {
         match stored.filter(|stored| stored.digest.matches(digest)) {
             Some(StoredKey { key, .. }) => {
                 let owner = self.owner_of(&key).await?;
-                let (text, mut bytes) = self.shared.text(&key, owner.as_ref());
-                let owner = key.owner.as_ref().map(|id| {
-                    let (owner, more) = self.shared.owner(id, owner);
-                    bytes += more;
-                    owner
-                });
-                let key = access::in_use(&key, owner);
-                let bytes = u32::try_from(bytes + key.bytes()).unwrap_or(u32::MAX);
-                Ok(Entry::Known(Arc::new(key), text, bytes))
+                let text = self.shared.text(&key, owner.as_ref());
+                let owner = key.owner.as_ref().map(|id| self.shared.owner(id, owner));
+                Ok(Entry::Known(Arc::new(access::in_use(&key, owner)), text))
             }
             None => {
                 let jitter = rand::random_range(0..UNKNOWN_FOR_US * 2 / 5);
                 Ok(Entry::Unknown { until_us: now_us.saturating_add(UNKNOWN_FOR_US * 4 / 5 + jitter) })
             }
+        }
+    }
+
+    /// Leaves to the entries what the texts and owners that they share do not take.
+    fn make_room(&self) {
+        let room = self.bytes_max.saturating_sub(self.shared.bytes());
+        let before = self.room.load(Ordering::Relaxed);
+        if room.abs_diff(before) > self.bytes_max / ROOM_STEPS
+            && self.room.compare_exchange(before, room, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+        {
+            self.entries.set_capacity(room);
         }
     }
 
@@ -298,9 +314,9 @@ impl KeyCache {
         self.entries.is_empty()
     }
 
-    /// About how many bytes the entries take.
+    /// About how many bytes the entries take, with what they share.
     pub fn bytes(&self) -> u64 {
-        self.entries.weight()
+        self.entries.weight().saturating_add(self.shared.bytes())
     }
 
     /// How often the store was asked for a digest.

@@ -73,8 +73,10 @@ pub(super) fn edit_headers(
         access.identify(names, &mut added);
     }
     let id = arrival.id.header();
-    added.push(&names.request_id, &id);
     added.push(&X_REQUEST_ID, &id);
+    if names.request_id != X_REQUEST_ID {
+        added.push(&names.request_id, &id);
+    }
     match &route.rules.host {
         UpstreamHost::Client => {}
         // Whoever asks the server puts its own in the place of one that is missing.
