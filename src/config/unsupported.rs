@@ -69,7 +69,6 @@ const UNSUPPORTED: &[(&str, When)] = &[
     ("store.password_file", Always),
     ("store.url", Words(&["postgres:", "postgresql:", "mysql:", "redis:", "rediss:"])),
     ("tls.*.acme", Always),
-    ("upstreams.*.http2", Words(&["auto"])),
 ];
 
 /// Refuses every such field, and takes it out of the tree.

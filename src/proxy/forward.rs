@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use http::Request;
-use http::header::HOST;
+use http::header::{HOST, UPGRADE};
 use http_body::Body;
 use hyper::body::Incoming;
 
@@ -21,10 +21,10 @@ use super::request::Arrival;
 use super::rules;
 use super::upgrade::{self, Switch};
 use super::upstream::h1::exchange::{Failure, Fault};
-use super::upstream::{Answer as FromServer, Group, Lease, Outgoing, Reply, UpstreamError};
+use super::upstream::{Answer as FromServer, Group, Lease, Outgoing, Reply, UpstreamError, Wanted};
 use crate::admission::Admitted;
 use crate::model::route_rules::BodySize;
-use crate::model::upstream::RetryOn;
+use crate::model::upstream::{Http2, RetryOn};
 use crate::record::Ticket;
 
 /// What came of forwarding.
@@ -128,7 +128,9 @@ async fn send(
     let may_repeat = progress.is_none() && settings.retry.may_repeat(&request.head.method);
     let mut tries = group.tries();
     ticket.asking(&settings.name, group.number);
-    let mut lease = group.lease(may_repeat, caller, &mut tries).await?;
+    let http1 = settings.http2 == Http2::Auto && request.head.headers.contains_key(UPGRADE);
+    let wanted = Wanted { caller, may_repeat, http1 };
+    let mut lease = group.lease(wanted, &mut tries).await?;
     let names_host = request.head.headers.contains_key(HOST);
     loop {
         if !names_host && let Ok(authority) = lease.url().authority().parse() {
@@ -150,7 +152,7 @@ async fn send(
         tracing::debug!(upstream = settings.name.as_str(), error = %fault, again = again.is_some(), "exchange failed");
         request = again.ok_or_else(|| blame(&fault, progress))?;
         ticket.asking(&settings.name, group.number);
-        lease = group.lease_fresh(caller, &mut tries).await?;
+        lease = group.lease_fresh(wanted, &mut tries).await?;
     }
 }
 

@@ -59,4 +59,5 @@ mod tls_revocation;
 mod unix_upstream;
 mod upstream;
 mod upstream_timeouts;
+mod upstream_tls;
 mod websocket;

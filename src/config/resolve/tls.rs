@@ -46,7 +46,7 @@ impl Context<'_> {
         }
         let certificate = text.certificate.as_ref().map(|t| self.watched_file(&["tls", name, "certificate"], t));
         let key_file = text.key_file.as_ref().map(|t| self.watched_file(&["tls", name, "key_file"], t));
-        self.check_certificate(name, certificate.as_deref(), key_file.as_deref());
+        self.check_certificate(&["tls", name], certificate.as_deref(), key_file.as_deref());
         let clients = self.client_certificates(name, text);
         Some(TlsTable {
             certificate: TlsCertificate { name: named?, certificate: certificate?, key_file: key_file? },
@@ -56,14 +56,16 @@ impl Context<'_> {
         })
     }
 
-    fn check_certificate(&mut self, name: &str, certificate: Option<&Path>, key: Option<&Path>) {
+    /// Checks the files of the fields `certificate` and `key_file` of a table.
+    pub(super) fn check_certificate(&mut self, table: &[&str], certificate: Option<&Path>, key: Option<&Path>) {
+        let at = |field: &'static str| table.iter().copied().chain([field]).collect::<Vec<_>>();
         let mut tell = |error: certificate::CertificateError| {
             let (code, field) = match error {
                 certificate::CertificateError::Certificate { .. } => (Code::Certificate, "certificate"),
                 certificate::CertificateError::Key { .. } => (Code::PrivateKey, "key_file"),
                 certificate::CertificateError::Mismatch => (Code::KeyMismatch, "key_file"),
             };
-            self.error(code, &["tls", name, field], error.to_string());
+            self.error(code, &at(field), error.to_string());
         };
         let chain = certificate.map(certificate::read_chain).transpose().map_err(&mut tell).ok().flatten();
         let private = key.map(certificate::read_key).transpose().map_err(&mut tell).ok().flatten();
@@ -73,10 +75,10 @@ impl Context<'_> {
             tell(error);
         }
         if let Some(key) = key {
-            crate::config::secrets::warn_if_readable(key, path(&["tls", name, "key_file"]), self.problems);
+            crate::config::secrets::warn_if_readable(key, path(&at("key_file")), self.problems);
         }
         if let Some(text) = chain.as_deref().and_then(certificate::outside_its_time) {
-            self.warning(Code::CertificateTime, &["tls", name, "certificate"], text);
+            self.warning(Code::CertificateTime, &at("certificate"), text);
         }
     }
 

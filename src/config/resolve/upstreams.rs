@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use http::Method;
+use http::uri::PathAndQuery;
 use rustls::pki_types::ServerName;
 
 use super::{Context, certificate};
@@ -13,8 +14,8 @@ use crate::config::value::DurationText;
 use crate::config::written::{EjectionText, HealthText, Http2Text, RetryText, UpstreamText, UpstreamTlsText, Written};
 use crate::model::id::Name;
 use crate::model::upstream::{
-    ATTEMPTS_MAX, Ejection, HealthCheck, Http2, Retry, RetryOn, SERVERS_MAX, Server, ServerUrl, Upstream, UpstreamTls,
-    WEIGHT_MAX,
+    ATTEMPTS_MAX, Ejection, HealthCheck, Http2, Retry, RetryOn, SERVERS_MAX, Server, ServerUrl, TlsIdentity, Upstream,
+    UpstreamTls, WEIGHT_MAX,
 };
 
 /// Most checks or requests in a row that a decision waits for.
@@ -51,6 +52,7 @@ impl Context<'_> {
             http2: match text.http2 {
                 None | Some(Http2Text::Never) => Http2::Never,
                 Some(Http2Text::Always) => Http2::Always,
+                Some(Http2Text::Auto) => Http2::Auto,
             },
             tls: text.tls.as_ref().map(|tls| self.upstream_tls(name, tls)).unwrap_or_default(),
             resolver: text.resolver.map(|a| a.0),
@@ -59,9 +61,12 @@ impl Context<'_> {
             slow_start: text.slow_start.map_or(plain.slow_start, |d| d.0),
             ..plain
         };
-        if upstream.http2 == Http2::Always && upstream.health.is_some() {
-            let message = "checks are made over HTTP/1.1, which is not spoken to this upstream";
-            self.error(Code::Value, &["upstreams", name, "health"], message).help("http2 = \"never\", or no `health`");
+        if let (Some(tls), false) = (&text.tls, upstream.servers.iter().any(|s| s.url.tls))
+            && (tls.certificate.is_some() || tls.key_file.is_some())
+            && !upstream.servers.is_empty()
+        {
+            let message = format!("upstream \"{name}\" has no server that TLS is spoken with");
+            self.error(Code::Value, &["upstreams", name, "tls"], message).help("servers = [\"https://…\"]");
         }
         named.map(|_| upstream)
     }
@@ -97,7 +102,9 @@ impl Context<'_> {
 
     fn health(&mut self, name: &str, text: &HealthText) -> HealthCheck {
         let field = |field: &'static str| ["upstreams", name, "health", field];
-        let is_path = |p: &str| p.starts_with('/') && p.bytes().all(|b| b.is_ascii_graphic());
+        let is_path = |p: &str| {
+            p.starts_with('/') && p.bytes().all(|b| b.is_ascii_graphic()) && p.parse::<PathAndQuery>().is_ok()
+        };
         let asked = text.path.as_deref().unwrap_or("/");
         if !is_path(asked) {
             let message = format!("`{}` is not a path", crate::config::words::short(asked));
@@ -174,7 +181,29 @@ impl Context<'_> {
             let message = format!("`{}` is not a host name", crate::config::words::short(server_name));
             self.error(Code::Value, &["upstreams", name, "tls", "server_name"], message);
         }
-        UpstreamTls { ca, server_name: text.server_name.clone() }
+        UpstreamTls { ca, server_name: text.server_name.clone(), identity: self.upstream_identity(name, text) }
+    }
+
+    fn upstream_identity(&mut self, name: &str, text: &UpstreamTlsText) -> Option<TlsIdentity> {
+        let table = ["upstreams", name, "tls"];
+        let field = |field: &'static str| ["upstreams", name, "tls", field];
+        let certificate = text.certificate.as_ref().map(|t| self.watched_file(&field("certificate"), t));
+        let key_file = text.key_file.as_ref().map(|t| self.watched_file(&field("key_file"), t));
+        self.check_certificate(&table, certificate.as_deref(), key_file.as_deref());
+        match (certificate, key_file) {
+            (Some(certificate), Some(key_file)) => Some(TlsIdentity { certificate, key_file }),
+            (None, None) => None,
+            (Some(_), None) => {
+                let message = "a certificate is of no use without its key";
+                self.gap(Code::Missing, &field("key_file"), message).help("key_file = \"client.key\"");
+                None
+            }
+            (None, Some(_)) => {
+                let message = "a key is of no use without its certificate";
+                self.gap(Code::Missing, &field("certificate"), message).help("certificate = \"client.crt\"");
+                None
+            }
+        }
     }
 }
 

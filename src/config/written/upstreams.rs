@@ -51,9 +51,10 @@ pub(in crate::config) struct UpstreamText {
     pub timeout: Option<DurationText>,
     /// When a request is sent again.
     pub retry: Option<RetryText>,
-    /// Whether HTTP/2 is spoken: `never`, or `always`, which gRPC needs. In the clear the server has to know beforehand;
-    /// over TLS the two have to agree on it. WebSocket needs HTTP/1.1: with `always` such requests get 502. The checks of
-    /// `health` need it too, and go with `never` only.
+    /// Whether HTTP/2 is spoken: `never`; `always`, which gRPC needs, and for which in the clear the server has to know
+    /// beforehand, while over TLS the two have to agree on it; or `auto`, which over TLS is what the server prefers and in
+    /// the clear is HTTP/1.1. WebSocket needs HTTP/1.1: with `always` such requests get 502, with `auto` they get
+    /// connections of their own. The checks of `health` are made in the same way.
     #[schemars(extend("default" = "never"))]
     pub http2: Option<Http2Text>,
     /// TLS to servers whose URL says `https`.
@@ -119,6 +120,8 @@ pub(in crate::config) enum Http2Text {
     Never,
     /// To every server.
     Always,
+    /// To servers that choose it.
+    Auto,
 }
 
 /// A server: its URL alone, or with more about it.
@@ -208,4 +211,9 @@ pub(in crate::config) struct UpstreamTlsText {
     pub ca: Option<String>,
     /// Name expected in the server's certificate, where it is not the URL's host.
     pub server_name: Option<String>,
+    /// PEM file of the certificate that Argus shows to servers which ask for one, with those that lead to its authority.
+    /// Read again with every reload and when it changes.
+    pub certificate: Option<String>,
+    /// PEM file of its private key.
+    pub key_file: Option<String>,
 }

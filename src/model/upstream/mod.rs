@@ -23,6 +23,17 @@ pub struct UpstreamTls {
     pub ca: Option<PathBuf>,
     /// Name expected in the certificate; the server's host if absent.
     pub server_name: Option<String>,
+    /// What Argus proves itself with to servers that ask.
+    pub identity: Option<TlsIdentity>,
+}
+
+/// A certificate and its key, as files hold them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsIdentity {
+    /// File of the certificate, and of those that lead to its authority.
+    pub certificate: PathBuf,
+    /// File of its key.
+    pub key_file: PathBuf,
 }
 
 /// Whether HTTP/2 is spoken to an upstream.
@@ -33,6 +44,8 @@ pub enum Http2 {
     Never,
     /// Always: by prior knowledge, over TLS by ALPN, which has to settle on it.
     Always,
+    /// Over TLS what the server chooses by ALPN, HTTP/2 first; HTTP/1.1 in the clear.
+    Auto,
 }
 
 /// One upstream, as configured.

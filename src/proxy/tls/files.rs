@@ -55,13 +55,21 @@ pub enum TlsError {
 /// Reads a certificate with its key; the certificate is usable and the key belongs to it.
 pub(super) fn certified_key(files: &TlsCertificate, provider: &CryptoProvider) -> Result<Arc<CertifiedKey>, TlsError> {
     let chain = certificates(&files.certificate)?;
-    let key = PrivateKeyDer::from_pem_file(&files.key_file).map_err(|e| unreadable(&files.key_file, &e))?;
+    let key = private_key(&files.key_file)?;
     let certified = CertifiedKey::from_der(chain, key, provider).map_err(|source| TlsError::Unusable {
         certificate: files.certificate.display().to_string(),
         key: files.key_file.display().to_string(),
         source,
     })?;
     Ok(Arc::new(certified))
+}
+
+/// The private key of a PEM file.
+///
+/// # Errors
+/// When the file cannot be read, or holds none.
+pub fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
+    PrivateKeyDer::from_pem_file(path).map_err(|e| unreadable(path, &e))
 }
 
 /// The certificates of a PEM file, at least one.

@@ -9,6 +9,6 @@ mod names;
 mod state;
 
 pub use client::ClientCertificate;
-pub use files::{TlsError, certificates};
+pub use files::{TlsError, certificates, private_key};
 pub use handshake::{Shaken, shake};
 pub use state::TlsState;

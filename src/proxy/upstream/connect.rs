@@ -6,16 +6,19 @@ use std::time::Duration;
 
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
+use sha2::{Digest, Sha256};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
 
 use super::endpoint::Endpoint;
 use super::h1::Stream;
-use crate::model::upstream::{Http2, Upstream};
-use crate::proxy::tls::{TlsError, certificates};
+use crate::model::upstream::{Http2, TlsIdentity, Upstream};
+use crate::proxy::tls::{TlsError, certificates, private_key};
 
 /// HTTP/2 as ALPN names it (RFC 9113 section 3.2).
 const H2: &[u8] = b"h2";
+/// The same of HTTP/1.1.
+const HTTP1: &[u8] = b"http/1.1";
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
@@ -51,57 +54,86 @@ pub enum UpstreamTlsError {
         /// What rustls says.
         source: rustls::Error,
     },
+    /// What Argus shows.
+    #[error("the certificate {path} cannot be shown to servers: {source}")]
+    Identity {
+        /// The file.
+        path: String,
+        /// What rustls says.
+        source: rustls::Error,
+    },
     /// The settings together.
     #[error("TLS settings of the upstream cannot be used")]
     Settings(#[source] rustls::Error),
 }
 
-/// The authorities that an upstream with an `https` server trusts; `None` without one, empty for the built-in ones.
-pub(super) fn authorities(settings: &Upstream) -> Result<Option<Vec<CertificateDer<'static>>>, UpstreamTlsError> {
+/// What stands in the TLS files of an upstream, so that a change of them is noticed.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Files {
+    /// Whom it trusts; empty for the built-in authorities.
+    authorities: Vec<CertificateDer<'static>>,
+    /// The certificate it shows.
+    chain: Vec<CertificateDer<'static>>,
+    /// SHA-256 of its key.
+    key: Option<[u8; 32]>,
+}
+
+/// How TLS is spoken to an upstream.
+#[derive(Debug, Clone)]
+pub(super) struct Tls {
+    /// For what its settings say.
+    usual: Arc<ClientConfig>,
+    /// For HTTP/1.1 and nothing else.
+    http1: Arc<ClientConfig>,
+}
+
+/// Reads the TLS files of an upstream; `None` without an `https` server.
+pub(super) fn tls(settings: &Upstream) -> Result<Option<(Files, Tls)>, UpstreamTlsError> {
     if !settings.servers.iter().any(|s| s.url.tls) {
         return Ok(None);
     }
-    Ok(Some(settings.tls.ca.as_deref().map(certificates).transpose()?.unwrap_or_default()))
-}
-
-/// TLS settings for an upstream that trusts `authorities`, which stand in the file that `settings` names.
-pub(super) fn client_tls(
-    settings: &Upstream,
-    authorities: &[CertificateDer<'static>],
-) -> Result<Arc<ClientConfig>, UpstreamTlsError> {
+    let authorities = settings.tls.ca.as_deref().map(certificates).transpose()?.unwrap_or_default();
     let mut roots = RootCertStore::empty();
     match &settings.tls.ca {
         None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
         Some(path) => {
-            for certificate in authorities {
+            for certificate in &authorities {
                 let path = path.display().to_string();
                 roots.add(certificate.clone()).map_err(|source| UpstreamTlsError::Authority { path, source })?;
             }
         }
     }
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider)
+    let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(UpstreamTlsError::Settings)?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    config.alpn_protocols = vec![protocol(settings.http2).to_vec()];
-    Ok(Arc::new(config))
+        .with_root_certificates(roots);
+    let (chain, key, mut config) = match &settings.tls.identity {
+        None => (Vec::new(), None, builder.with_no_client_auth()),
+        Some(TlsIdentity { certificate, key_file }) => {
+            let chain = certificates(certificate)?;
+            let key = private_key(key_file)?;
+            let digest: [u8; 32] = Sha256::digest(key.secret_der()).into();
+            let unusable = |source| UpstreamTlsError::Identity { path: certificate.display().to_string(), source };
+            (chain.clone(), Some(digest), builder.with_client_auth_cert(chain, key).map_err(unusable)?)
+        }
+    };
+    config.alpn_protocols = vec![HTTP1.to_vec()];
+    let http1 = Arc::new(config.clone());
+    config.alpn_protocols = match settings.http2 {
+        Http2::Never => vec![HTTP1.to_vec()],
+        Http2::Always => vec![H2.to_vec()],
+        Http2::Auto => vec![H2.to_vec(), HTTP1.to_vec()],
+    };
+    Ok(Some((Files { authorities, chain, key }, Tls { usual: Arc::new(config), http1 })))
 }
 
-/// The one protocol that is spoken, as ALPN names it.
-fn protocol(http2: Http2) -> &'static [u8] {
-    match http2 {
-        Http2::Never => b"http/1.1",
-        Http2::Always => H2,
-    }
-}
-
-/// Opens a connection. The caller sets the deadline.
+/// Opens a connection, for HTTP/1.1 alone if so wished. The caller sets the deadline.
 pub(super) async fn open(
     endpoint: &Endpoint,
-    tls: Option<&Arc<ClientConfig>>,
+    tls: Option<&Tls>,
     server_name: Option<&str>,
+    http1: bool,
 ) -> Result<Stream, ConnectError> {
     let url = &endpoint.url;
     if let Some(path) = &url.socket {
@@ -111,12 +143,13 @@ pub(super) async fn open(
     let stream = dial(endpoint).await?;
     match tls.filter(|_| url.tls) {
         None => Ok(Stream::Tcp(stream)),
-        Some(config) => {
+        Some(tls) => {
+            let config = if http1 { &tls.http1 } else { &tls.usual };
             let name = server_name.unwrap_or(&url.host).to_owned();
             let failed = |e| ConnectError::Tls(url.to_string(), e);
             let name = ServerName::try_from(name).map_err(|e| failed(io::Error::other(e)))?;
             let stream = TlsConnector::from(Arc::clone(config)).connect(name, stream).await.map_err(failed)?;
-            let is_demanded = config.alpn_protocols.iter().any(|p| p == H2);
+            let is_demanded = config.alpn_protocols.iter().all(|p| p == H2);
             if is_demanded && stream.get_ref().1.alpn_protocol() != Some(H2) {
                 return Err(failed(io::Error::other("the server does not speak HTTP/2")));
             }

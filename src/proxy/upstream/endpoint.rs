@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
@@ -42,6 +42,17 @@ pub struct Endpoint {
     checks: AtomicI32,
     /// Milliseconds after `epoch` at which it came back into service; zero if it was never out.
     back_at_ms: AtomicU64,
+    /// What it chose when it was last offered HTTP/2 and HTTP/1.1; see [`Choice`].
+    choice: AtomicU8,
+}
+
+/// What a server chose.
+#[derive(Clone, Copy)]
+#[repr(u8)]
+enum Choice {
+    Unknown,
+    Http1,
+    Http2,
 }
 
 impl Endpoint {
@@ -68,6 +79,21 @@ impl Endpoint {
             is_down: AtomicBool::new(false),
             checks: AtomicI32::new(0),
             back_at_ms: AtomicU64::new(0),
+            choice: AtomicU8::new(Choice::Unknown as u8),
+        }
+    }
+
+    /// Whether it chose HTTP/2 when it was last offered both; `None` if it was not yet.
+    pub(super) fn has_chosen_http2(&self) -> Option<bool> {
+        let choice = self.choice.load(Ordering::Relaxed);
+        (choice != Choice::Unknown as u8).then_some(choice == Choice::Http2 as u8)
+    }
+
+    /// It was offered both, and chose.
+    pub(super) fn note_choice(&self, http2: bool) {
+        if self.has_chosen_http2() != Some(http2) {
+            let choice = if http2 { Choice::Http2 } else { Choice::Http1 };
+            self.choice.store(choice as u8, Ordering::Relaxed);
         }
     }
 

@@ -4,17 +4,27 @@ use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
+use bytes::Bytes;
+use http::Request;
+use http::header::{ACCEPT, USER_AGENT};
+use http_body_util::Empty;
+use hyper::client::conn::http2::Builder;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::task::JoinSet;
 
 use super::endpoint::Endpoint;
+use super::h1::Stream;
+use super::h1::head::HEAD_MAX;
 use super::{Prepared, connect};
-use crate::model::upstream::HealthCheck;
+use crate::model::upstream::{HealthCheck, Http2};
 
 /// Checks of one upstream at once.
 const AT_ONCE_MAX: usize = 32;
 /// Bytes of an answer that are read: its status stands in the first fifteen.
 const ANSWER_MAX: usize = 1_024;
+/// Who asks.
+const AGENT: &str = "argus-health";
 
 /// Checks an upstream's servers for ever. May be dropped at any time.
 pub(super) async fn keep(prepared: Arc<Prepared>, check: HealthCheck) {
@@ -52,14 +62,38 @@ async fn one(prepared: Arc<Prepared>, endpoint: Arc<Endpoint>, check: Arc<Health
 }
 
 async fn status(prepared: &Prepared, endpoint: &Endpoint, check: &HealthCheck) -> io::Result<u16> {
+    let settings = &prepared.settings;
+    let server_name = settings.tls.server_name.as_deref();
+    let stream = connect::open(endpoint, prepared.tls.as_ref(), server_name, false).await.map_err(io::Error::other)?;
+    if settings.http2 == Http2::Auto && endpoint.url.tls {
+        endpoint.note_choice(stream.has_chosen_http2());
+    }
+    let host = endpoint.url.authority();
+    if settings.http2 == Http2::Always || (settings.http2 == Http2::Auto && stream.has_chosen_http2()) {
+        let scheme = if endpoint.url.tls { "https" } else { "http" };
+        let request = Request::get(format!("{scheme}://{host}{}", check.path))
+            .header(USER_AGENT, AGENT)
+            .header(ACCEPT, "*/*")
+            .body(Empty::<Bytes>::new())
+            .map_err(io::Error::other)?;
+        return exchange_http2(stream, request).await;
+    }
     let request = format!(
-        "GET {} HTTP/1.1\r\nhost: {}\r\nuser-agent: argus-health\r\naccept: */*\r\nconnection: close\r\n\r\n",
-        check.path,
-        endpoint.url.authority()
+        "GET {} HTTP/1.1\r\nhost: {host}\r\nuser-agent: {AGENT}\r\naccept: */*\r\nconnection: close\r\n\r\n",
+        check.path
     );
-    let server_name = prepared.settings.tls.server_name.as_deref();
-    let stream = connect::open(endpoint, prepared.tls.as_ref(), server_name).await.map_err(io::Error::other)?;
     exchange(stream, request.as_bytes()).await
+}
+
+/// Asks on a connection of HTTP/2, which ends with the future.
+async fn exchange_http2(stream: Stream, request: Request<Empty<Bytes>>) -> io::Result<u16> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder.max_header_list_size(HEAD_MAX as u32);
+    let (mut sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
+    tokio::select! {
+        answer = sender.send_request(request) => Ok(answer.map_err(io::Error::other)?.status().as_u16()),
+        ended = connection => Err(ended.err().map_or_else(|| io::ErrorKind::UnexpectedEof.into(), io::Error::other)),
+    }
 }
 
 async fn exchange(mut stream: impl AsyncRead + AsyncWrite + Unpin, request: &[u8]) -> io::Result<u16> {

@@ -19,8 +19,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
-use rustls::ClientConfig;
-use rustls::pki_types::CertificateDer;
 
 pub use answer::{Answer, Reply, Tunnel, UpstreamBody};
 pub use connect::{ConnectError, UpstreamTlsError};
@@ -43,9 +41,9 @@ const ENDPOINTS_MAX: usize = 512;
 pub struct Prepared {
     /// As configured.
     pub settings: Upstream,
-    /// The authorities it trusts, as its file held them.
-    authorities: Option<Vec<CertificateDer<'static>>>,
-    tls: Option<Arc<ClientConfig>>,
+    /// What its TLS files held.
+    files: Option<connect::Files>,
+    tls: Option<connect::Tls>,
     /// Its servers, as all workers know them.
     endpoints: ArcSwap<Endpoints>,
     /// What may be tried again.
@@ -73,12 +71,11 @@ impl Prepared {
     /// # Errors
     /// When they cannot be used.
     pub fn read(settings: &Upstream) -> Result<Self, UpstreamTlsError> {
-        let authorities = connect::authorities(settings)?;
-        let tls = authorities.as_deref().map(|a| connect::client_tls(settings, a)).transpose()?;
+        let (files, tls) = connect::tls(settings)?.unzip();
         let endpoints = settings.servers.iter().map(|s| vec![Arc::new(Endpoint::new(s, None))]).collect();
         let endpoints = ArcSwap::from_pointee(Endpoints::new(endpoints));
         let budget = Budget::new(settings.retry.budget);
-        Ok(Prepared { settings: settings.clone(), authorities, tls, endpoints, budget })
+        Ok(Prepared { settings: settings.clone(), files, tls, endpoints, budget })
     }
 
     /// The addresses of its servers as they are known now.
@@ -100,7 +97,7 @@ impl Prepared {
     }
 
     fn is_same(&self, other: &Self) -> bool {
-        self.settings == other.settings && self.authorities == other.authorities
+        self.settings == other.settings && self.files == other.files
     }
 }
 
@@ -127,6 +124,17 @@ pub struct Group {
     /// Its number in records.
     pub number: u16,
     servers: ArcSwap<Servers>,
+}
+
+/// What a request asks of its connection.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted {
+    /// Tells callers apart where each has a server of its own.
+    pub caller: u64,
+    /// Whether the request may be sent again if a kept connection turns out to be broken.
+    pub may_repeat: bool,
+    /// Whether it has to be HTTP/1.1 although HTTP/2 might be spoken: another protocol is asked for.
+    pub http1: bool,
 }
 
 /// Why an upstream gave no answer.
@@ -176,26 +184,24 @@ impl Group {
         Tries::new(&self.prepared)
     }
 
-    /// A connection that is ready for a request: a kept one if one is fresh enough, else a new one. `caller` tells
-    /// callers apart where each has a server of its own. `may_repeat` says that the request may be sent again if the
-    /// kept one turns out to be broken.
-    pub async fn lease(&self, may_repeat: bool, caller: u64, tries: &mut Tries<'_>) -> Result<Lease, UpstreamError> {
+    /// A connection that is ready for a request: a kept one if one is fresh enough, else a new one.
+    pub async fn lease(&self, wanted: Wanted, tries: &mut Tries<'_>) -> Result<Lease, UpstreamError> {
         let now = Instant::now();
         let servers = self.servers();
-        let first = self.choose(&servers, caller, now, &[])?;
-        if let Some(lease) = servers.list[first].reuse(may_repeat, now) {
+        let first = self.choose(&servers, wanted.caller, now, &[])?;
+        if let Some(lease) = servers.list[first].reuse(wanted, now) {
             return Ok(lease);
         }
         // Boxed, as it is large and rarely needed: every request carries what it might wait for.
-        Box::pin(self.connect(&servers, first, caller, tries)).await
+        Box::pin(self.connect(&servers, first, wanted, tries)).await
     }
 
     /// A connection that has carried nothing yet.
-    pub async fn lease_fresh(&self, caller: u64, tries: &mut Tries<'_>) -> Result<Lease, UpstreamError> {
+    pub async fn lease_fresh(&self, wanted: Wanted, tries: &mut Tries<'_>) -> Result<Lease, UpstreamError> {
         // Boxed, as it is large and rarely needed: every request carries what it might wait for.
         let servers = self.servers();
-        let first = self.choose(&servers, caller, Instant::now(), &[])?;
-        Box::pin(self.connect(&servers, first, caller, tries)).await
+        let first = self.choose(&servers, wanted.caller, Instant::now(), &[])?;
+        Box::pin(self.connect(&servers, first, wanted, tries)).await
     }
 
     fn choose(&self, servers: &Servers, caller: u64, now: Instant, tried: &[usize]) -> Result<usize, UpstreamError> {
@@ -207,20 +213,20 @@ impl Group {
         &self,
         servers: &Servers,
         first: usize,
-        caller: u64,
+        wanted: Wanted,
         tries: &mut Tries<'_>,
     ) -> Result<Lease, UpstreamError> {
         let mut tried = [first; ATTEMPTS_MAX];
         for n in 1.. {
             let server = &servers.list[tried[n - 1]];
-            let error = match server.connect().await {
+            let error = match server.connect(wanted).await {
                 Ok(lease) => return Ok(lease),
                 Err(error) => error,
             };
-            if matches!(error, UpstreamError::Connect(_)) {
+            if matches!(error, UpstreamError::Connect(_)) && server.is_to_blame(wanted) {
                 self.note(server, false);
             }
-            match self.choose(servers, caller, Instant::now(), &tried[..n]) {
+            match self.choose(servers, wanted.caller, Instant::now(), &tried[..n]) {
                 Ok(next) if n < ATTEMPTS_MAX && tries.again(RetryOn::Connect) => tried[n] = next,
                 _ => return Err(error),
             }

@@ -6,15 +6,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use rustls::ClientConfig;
 
 use super::answer::{Answer, Reply, Tunnel};
-use super::connect::{self, ConnectError};
+use super::connect::{self, ConnectError, Tls};
 use super::endpoint::Endpoint;
 use super::h1::exchange::{Answered, Exchange, Failure};
 use super::h1::{Stream, Wire};
 use super::h2::{Joined, Links};
-use super::{Outgoing, UpstreamError};
+use super::{Outgoing, UpstreamError, Wanted};
 use crate::model::upstream::{Http2, ServerUrl, Upstream};
 
 /// Idle connections kept to one server by one worker.
@@ -35,15 +34,16 @@ const BEFORE_PEER: Duration = Duration::from_secs(1);
 pub struct Server {
     /// Where it is, and what other workers know of it.
     pub endpoint: Arc<Endpoint>,
-    tls: Option<Arc<ClientConfig>>,
+    tls: Option<Tls>,
     server_name: Option<String>,
     connect_timeout: Duration,
     /// The youngest last.
     idle: Mutex<VecDeque<Idle>>,
     connections: Arc<AtomicUsize>,
     in_flight: AtomicUsize,
-    /// The connections, where HTTP/2 is spoken.
+    /// The connections, where HTTP/2 is spoken or may be.
     links: Option<Links>,
+    http2: Http2,
 }
 
 #[derive(Debug)]
@@ -120,7 +120,7 @@ impl Drop for InFlight {
 }
 
 impl Server {
-    pub(super) fn new(endpoint: Arc<Endpoint>, tls: Option<Arc<ClientConfig>>, settings: &Upstream) -> Self {
+    pub(super) fn new(endpoint: Arc<Endpoint>, tls: Option<Tls>, settings: &Upstream) -> Self {
         Server {
             endpoint,
             tls,
@@ -129,7 +129,8 @@ impl Server {
             idle: Mutex::default(),
             connections: Arc::default(),
             in_flight: AtomicUsize::new(0),
-            links: (settings.http2 == Http2::Always).then(Links::default),
+            links: (settings.http2 != Http2::Never).then(Links::default),
+            http2: settings.http2,
         }
     }
 
@@ -143,11 +144,11 @@ impl Server {
     }
 
     /// The kept connection used last, if one is fresh enough and still open.
-    pub(super) fn reuse(self: &Arc<Self>, idempotent: bool, now: Instant) -> Option<Lease> {
-        if let Some(links) = &self.links {
+    pub(super) fn reuse(self: &Arc<Self>, wanted: Wanted, now: Instant) -> Option<Lease> {
+        if let Some(links) = self.links_for(wanted) {
             return links.join(now).map(|joined| self.joined(joined, true));
         }
-        let age_max = if idempotent { IDLE_AGE_MAX } else { IDLE_AGE_MAX_ONCE };
+        let age_max = if wanted.may_repeat { IDLE_AGE_MAX } else { IDLE_AGE_MAX_ONCE };
         let mut kept = self.idle.lock();
         // The last is the youngest: if it is too old for anything, so are all before it.
         if kept.back().is_some_and(|i| i.age(now) > IDLE_AGE_MAX) {
@@ -183,37 +184,96 @@ impl Server {
         Lease { carrier: Carrier::Shared(Box::new(joined), InFlight::at(self)), is_reused }
     }
 
-    pub(super) async fn connect(self: &Arc<Self>) -> Result<Lease, UpstreamError> {
-        if let Some(links) = &self.links {
-            return self.within_limit(self.link(links)).await;
-        }
-        if self.connections.fetch_add(1, Ordering::Relaxed) >= CONNECTIONS_MAX {
-            self.connections.fetch_sub(1, Ordering::Relaxed);
-            return Err(UpstreamError::Full);
-        }
-        let counted = Counted(Some(self));
-        let stream = self.within_limit(async { Ok(self.open().await?) }).await?;
-        counted.keep();
-        let open = Open(Arc::clone(&self.connections));
-        let place = Place { open, server: InFlight::at(self) };
-        Ok(Lease { carrier: Carrier::Own(Wire::new(stream), place), is_reused: false })
+    /// The connections of HTTP/2, where the request may go over one of them.
+    fn links_for(&self, wanted: Wanted) -> Option<&Links> {
+        self.links.as_ref().filter(|_| !wanted.http1 && self.is_http2() != Some(false))
     }
 
-    async fn open(&self) -> Result<Stream, ConnectError> {
-        connect::open(&self.endpoint, self.tls.as_ref(), self.server_name.as_deref()).await
+    /// Whether HTTP/2 is spoken; `None` if the next connection will tell.
+    fn is_http2(&self) -> Option<bool> {
+        match self.http2 {
+            Http2::Never => Some(false),
+            Http2::Always => Some(true),
+            Http2::Auto if !self.endpoint.url.tls => Some(false),
+            Http2::Auto => self.endpoint.has_chosen_http2(),
+        }
+    }
+
+    /// Whether the server is to blame for a connection that came to nothing: one that chooses HTTP/2 need not speak
+    /// anything else.
+    pub(super) fn is_to_blame(&self, wanted: Wanted) -> bool {
+        !(wanted.http1 && self.is_http2() == Some(true))
+    }
+
+    /// A connection that has carried nothing yet, or a place on a shared one.
+    pub(super) async fn connect(self: &Arc<Self>, wanted: Wanted) -> Result<Lease, UpstreamError> {
+        let opened = match self.links_for(wanted) {
+            Some(links) => self.within_limit(self.link(links, wanted)).await,
+            None => self.within_limit(self.own(wanted)).await,
+        };
+        if matches!(opened, Err(UpstreamError::Connect(_))) && self.is_to_blame(wanted) {
+            self.endpoint.note_unreachable(Instant::now());
+        }
+        opened
+    }
+
+    /// A connection for one request at a time; or a place on one that came out as HTTP/2, against what was known.
+    async fn own(self: &Arc<Self>, wanted: Wanted) -> Result<Lease, UpstreamError> {
+        let counted = self.count()?;
+        let stream = self.open(wanted.http1).await?;
+        match &self.links {
+            Some(links) if stream.has_chosen_http2() => self.share(links, stream).await,
+            _ => Ok(self.alone(stream, counted)),
+        }
     }
 
     /// A place on a connection of HTTP/2: one that came free or was opened while this request waited for its turn, or
-    /// a new one.
-    async fn link(self: &Arc<Self>, links: &Links) -> Result<Lease, UpstreamError> {
-        let _turn = links.turn().await;
+    /// a new one. If the server chooses HTTP/1.1, the connection is one for this request.
+    async fn link(self: &Arc<Self>, links: &Links, wanted: Wanted) -> Result<Lease, UpstreamError> {
+        let turn = links.turn().await;
+        if self.is_http2() == Some(false) {
+            // The one before has found out. There is nothing to share, and nothing to wait for.
+            drop(turn);
+            return self.own(wanted).await;
+        }
         if let Some(joined) = links.join(Instant::now()) {
             return Ok(self.joined(joined, true));
         }
         if !links.may_open() {
             return Err(UpstreamError::Full);
         }
-        let stream = self.open().await?;
+        let counted = self.count()?;
+        let stream = self.open(false).await?;
+        if self.http2 == Http2::Always || stream.has_chosen_http2() {
+            return self.share(links, stream).await;
+        }
+        Ok(self.alone(stream, counted))
+    }
+
+    async fn open(&self, http1: bool) -> Result<Stream, ConnectError> {
+        let server_name = self.server_name.as_deref();
+        let stream = connect::open(&self.endpoint, self.tls.as_ref(), server_name, http1).await?;
+        if self.http2 == Http2::Auto && !http1 {
+            self.endpoint.note_choice(stream.has_chosen_http2());
+        }
+        Ok(stream)
+    }
+
+    fn count(&self) -> Result<Counted<'_>, UpstreamError> {
+        if self.connections.fetch_add(1, Ordering::Relaxed) >= CONNECTIONS_MAX {
+            self.connections.fetch_sub(1, Ordering::Relaxed);
+            return Err(UpstreamError::Full);
+        }
+        Ok(Counted(Some(self)))
+    }
+
+    fn alone(self: &Arc<Self>, stream: Stream, counted: Counted<'_>) -> Lease {
+        counted.keep();
+        let place = Place { open: Open(Arc::clone(&self.connections)), server: InFlight::at(self) };
+        Lease { carrier: Carrier::Own(Wire::new(stream), place), is_reused: false }
+    }
+
+    async fn share(self: &Arc<Self>, links: &Links, stream: Stream) -> Result<Lease, UpstreamError> {
         let failed = |e| ConnectError::Http2(self.endpoint.url.to_string(), e);
         let joined = links.add(stream, Instant::now()).await.map_err(failed)?;
         Ok(self.joined(joined, false))
@@ -229,7 +289,6 @@ impl Server {
             Ok(done) => return done,
             Err(_) => ConnectError::Timeout(self.endpoint.url.to_string(), limit),
         };
-        self.endpoint.note_unreachable(Instant::now());
         Err(error.into())
     }
 }
@@ -245,7 +304,7 @@ impl Idle {
 }
 
 /// Gives the count of a connection back when opening it fails or is given up.
-struct Counted<'a>(Option<&'a Arc<Server>>);
+struct Counted<'a>(Option<&'a Server>);
 
 impl Counted<'_> {
     fn keep(mut self) {
@@ -300,6 +359,8 @@ impl Lease {
 mod tests {
     use super::*;
 
+    const WANTED: Wanted = Wanted { caller: 0, may_repeat: true, http1: false };
+
     async fn server() -> (Arc<Server>, tokio::net::TcpListener) {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url: ServerUrl = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
@@ -308,7 +369,7 @@ mod tests {
     }
 
     async fn keep_one(server: &Arc<Server>) {
-        let Carrier::Own(wire, place) = server.connect().await.unwrap().carrier else { panic!("not HTTP/1.1") };
+        let Carrier::Own(wire, place) = server.connect(WANTED).await.unwrap().carrier else { panic!("not HTTP/1.1") };
         place.keep(wire, None);
     }
 

@@ -26,6 +26,7 @@ pub mod process;
 pub mod raw_origin;
 pub mod socket_file;
 pub mod source;
+pub mod tls_door;
 pub mod wait;
 
 pub use bad_origin::BadOrigin;

@@ -21,6 +21,11 @@ pub enum Stream {
 }
 
 impl Stream {
+    /// Whether the two sides have settled on HTTP/2 while TLS was begun (RFC 9113 section 3.2).
+    pub fn has_chosen_http2(&self) -> bool {
+        matches!(self, Stream::Tls(stream) if stream.get_ref().1.alpn_protocol() == Some(b"h2"))
+    }
+
     /// Reads up to `more` bytes into the end of `buf`; their number, 0 at the end of the stream.
     pub(super) fn poll_fill(
         &mut self,
