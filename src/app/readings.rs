@@ -10,7 +10,7 @@ use super::listeners::Listeners;
 use super::ops::Health;
 use crate::geo::GeoDbs;
 use crate::model::clock::Clock;
-use crate::proxy::upstream::Prepared;
+use crate::proxy::upstream::{Circuit, Prepared};
 use crate::record::exposition::{Reading, Readings};
 use crate::snapshot::key_cache::KeyCache;
 
@@ -64,7 +64,39 @@ fn servers(s: &Sources) -> Vec<(Vec<(&'static str, String)>, f64)> {
     values
 }
 
+/// Circuit breakers of upstreams that have one.
+fn circuits(s: &Sources) -> [Reading; 2] {
+    let now = Instant::now();
+    let (mut states, mut refused) = (Vec::new(), Vec::new());
+    for prepared in s.upstreams.load().iter() {
+        let Some((circuit, n)) = prepared.circuit(now) else { continue };
+        let labels = vec![("upstream", prepared.settings.name.to_string())];
+        let state = match circuit {
+            Circuit::Closed => 0.0,
+            Circuit::HalfOpen => 1.0,
+            Circuit::Open => 2.0,
+        };
+        states.push((labels.clone(), state));
+        refused.push((labels, n as f64));
+    }
+    [
+        Reading {
+            name: "upstream_circuit_state",
+            help: "The circuit breaker of an upstream: 0 closed, 1 half open, 2 open",
+            counter: false,
+            values: states,
+        },
+        Reading {
+            name: "upstream_circuit_refused",
+            help: "Requests that a circuit breaker did not let through",
+            counter: true,
+            values: refused,
+        },
+    ]
+}
+
 fn read(s: &Sources) -> Vec<Reading> {
+    let [circuit_state, circuit_refused] = circuits(s);
     let gauge = |name, help, value: f64| Reading { name, help, counter: false, values: vec![(Vec::new(), value)] };
     let n = |a: &AtomicU64| a.load(Ordering::Relaxed) as f64;
     let certificates = s.listeners.certificates().into_iter();
@@ -95,6 +127,8 @@ fn read(s: &Sources) -> Vec<Reading> {
             crls.map(|(file, ends)| (vec![("file", file.display().to_string())], ends.as_second() as f64)).collect(),
         ),
         labelled("upstream_up", "Whether requests go to a server", servers(s)),
+        circuit_state,
+        circuit_refused,
         labelled("geo_db_timestamp_seconds", "When a geo database was built", geo.collect()),
         Reading { name: "config_reloads", help: "Reloads by result", counter: true, values: results },
         gauge(

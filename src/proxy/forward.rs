@@ -96,7 +96,12 @@ pub async fn forward(
     };
     let request = Outgoing { head, added, body };
     let deadline = group.settings().timeout.map(|limit| Instant::now() + limit);
-    match by(deadline, progress.as_deref(), send(&group, caller, request, ticket, progress.as_deref())).await? {
+    let pass = group.pass()?;
+    let sent = by(deadline, progress.as_deref(), send(&group, caller, request, ticket, progress.as_deref())).await;
+    if let (Some(pass), Some(good)) = (pass, is_good(&sent)) {
+        pass.ended(good);
+    }
+    match sent? {
         Reply::Answer(answer) => {
             ticket.upstream_answered(answer.head.status.as_u16());
             let bytes_max = rules.max_response_size.unwrap_or(u64::MAX);
@@ -178,6 +183,16 @@ async fn ask(
     asked
 }
 
+/// Whether the upstream has done well by a request; `None` where that cannot be said.
+fn is_good(sent: &Result<Reply, Refused>) -> Option<bool> {
+    match sent {
+        Ok(Reply::Answer(answer)) => Some(!answer.head.status.is_server_error()),
+        Ok(Reply::Switched(..)) => Some(true),
+        Err(Refused::UpstreamUnreachable | Refused::UpstreamInvalid | Refused::UpstreamTimeout) => Some(false),
+        Err(_) => None,
+    }
+}
+
 /// Whose fault a broken exchange is.
 fn blame(fault: &Fault, progress: Option<&BodyProgress>) -> Refused {
     // HTTP/2 does not say which of the two it was.
@@ -238,7 +253,7 @@ impl From<UpstreamError> for Refused {
         match error {
             UpstreamError::Connect(super::upstream::ConnectError::Timeout(..)) => Refused::UpstreamTimeout,
             UpstreamError::Connect(_) => Refused::UpstreamUnreachable,
-            UpstreamError::NoneHealthy => Refused::NoHealthyUpstream,
+            UpstreamError::NoneHealthy | UpstreamError::Broken => Refused::NoHealthyUpstream,
             UpstreamError::Full => Refused::Overloaded,
         }
     }

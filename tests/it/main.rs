@@ -10,6 +10,7 @@ mod audit;
 mod bad_input;
 mod balance;
 mod bodies;
+mod breaker;
 mod conformance;
 mod cors;
 mod differential;

@@ -11,15 +11,19 @@ use super::{Context, certificate};
 use crate::config::problem::Code;
 use crate::config::tree::path;
 use crate::config::value::DurationText;
-use crate::config::written::{EjectionText, HealthText, Http2Text, RetryText, UpstreamText, UpstreamTlsText, Written};
+use crate::config::written::{
+    BreakerText, EjectionText, HealthText, Http2Text, RetryText, UpstreamText, UpstreamTlsText, Written,
+};
 use crate::model::id::Name;
 use crate::model::upstream::{
-    ATTEMPTS_MAX, Ejection, HealthCheck, Http2, Retry, RetryOn, SERVERS_MAX, Server, ServerUrl, TlsIdentity, Upstream,
-    UpstreamTls, WEIGHT_MAX,
+    ATTEMPTS_MAX, BreakerSettings, Ejection, HealthCheck, Http2, Retry, RetryOn, SERVERS_MAX, Server, ServerUrl,
+    TlsIdentity, Upstream, UpstreamTls, WEIGHT_MAX,
 };
 
 /// Most checks or requests in a row that a decision waits for.
 const RUN_MAX: u16 = 1_000;
+/// Bounds of the requests that a circuit breaker judges by; more are not counted exactly.
+const BREAKER_REQUESTS: [u32; 2] = [1, 1_000_000];
 
 impl Context<'_> {
     pub(super) fn upstreams(&mut self, written: &Written) -> Vec<Upstream> {
@@ -58,6 +62,7 @@ impl Context<'_> {
             resolver: text.resolver.map(|a| a.0),
             health: text.health.as_ref().map(|health| self.health(name, health)),
             ejection: text.ejection.as_ref().map(|ejection| self.ejection(name, ejection)),
+            breaker: text.breaker.as_ref().map(|breaker| self.breaker(name, breaker)),
             slow_start: text.slow_start.map_or(plain.slow_start, |d| d.0),
             ..plain
         };
@@ -127,6 +132,21 @@ impl Context<'_> {
             after: self.within(&field("after"), text.after, [1, RUN_MAX], 5),
             duration: self.positive(&field("duration"), text.duration.map(|d| d.0), Duration::from_secs(30)),
             share_max: text.at_most.map_or(0.5, |share| share.0),
+        }
+    }
+
+    fn breaker(&mut self, name: &str, text: &BreakerText) -> BreakerSettings {
+        let field = |field: &'static str| ["upstreams", name, "breaker", field];
+        if text.failures.is_some_and(|share| share.0 <= 0.0) {
+            let message = "with `failures = \"0%\"` nothing would ever be sent";
+            self.error(Code::Value, &field("failures"), message).help("failures = \"50%\"");
+        }
+        BreakerSettings {
+            failures: text.failures.map_or(0.5, |share| share.0),
+            requests_min: self.within(&field("requests"), text.requests, BREAKER_REQUESTS, 20),
+            window: self.positive(&field("window"), text.window.map(|d| d.0), Duration::from_secs(10)),
+            duration: self.positive(&field("duration"), text.duration.map(|d| d.0), Duration::from_secs(30)),
+            probes: self.within(&field("probes"), text.probes, [1, u32::from(RUN_MAX)], 3),
         }
     }
 

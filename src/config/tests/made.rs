@@ -165,7 +165,7 @@ fn documented_defaults_are_the_real_ones() {
         format!("[{table}.{name}]\n{}", lines.collect::<String>())
     };
     // What a table turns on by being there is turned on in both.
-    let bare = "[listeners.a]\naddress = \":1\"\n[upstreams.a]\nservers = [\"http://h\"]\nhealth = {}\nejection = {}\n\
+    let bare = "[listeners.a]\naddress = \":1\"\n[upstreams.a]\nservers = [\"http://h\"]\nhealth = {}\nejection = {}\nbreaker = {}\n\
                 [routes.a]\npaths = \"/\"\nupstream = \"a\"\nauth = \"none\"\n";
     let full = format!(
         "{toml}{}address = \":1\"\n{}servers = [\"http://h\"]\n{}paths = \"/\"\nupstream = \"a\"\nauth = \"none\"\n",

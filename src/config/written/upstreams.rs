@@ -68,6 +68,9 @@ pub(in crate::config) struct UpstreamText {
     pub health: Option<HealthText>,
     /// Takes a server out of service for a while that fails ordinary requests.
     pub ejection: Option<EjectionText>,
+    /// Sends nothing for a while when most of what is sent fails, whichever server it went to. Callers get 503
+    /// `no_healthy_upstream` at once.
+    pub breaker: Option<BreakerText>,
     /// How long a server that is back in service gets less than its share of the requests, beginning with a tenth.
     #[schemars(extend("default" = "0s"))]
     pub slow_start: Option<DurationText>,
@@ -110,6 +113,29 @@ pub(in crate::config) struct EjectionText {
     /// Largest share of the servers that may be out at once.
     #[schemars(extend("default" = "50%"))]
     pub at_most: Option<ShareText>,
+}
+
+/// When nothing is sent to an upstream for a while. All workers count together.
+#[derive(Debug, Default, serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct BreakerText {
+    /// Share of the requests of one `window` that fail: no connection, no answer in time, an answer that is not HTTP, or a
+    /// status of 500 or more.
+    #[schemars(extend("default" = "50%"))]
+    pub failures: Option<ShareText>,
+    /// Fewest requests of one `window` that this share is taken of.
+    #[schemars(extend("default" = 20))]
+    pub requests: Option<u32>,
+    /// How long requests are counted; then counting begins anew.
+    #[schemars(extend("default" = "10s"))]
+    pub window: Option<DurationText>,
+    /// How long nothing is sent.
+    #[schemars(extend("default" = "30s"))]
+    pub duration: Option<DurationText>,
+    /// Requests at once that are sent after that, until as many have ended well and all are sent again, or one has failed
+    /// and none is for another `duration`.
+    #[schemars(extend("default" = 3))]
+    pub probes: Option<u32>,
 }
 
 /// Whether HTTP/2 is spoken to an upstream.

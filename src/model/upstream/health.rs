@@ -32,6 +32,21 @@ pub struct Ejection {
     pub share_max: f64,
 }
 
+/// When nothing is sent to an upstream for a while, as most of it would fail.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct BreakerSettings {
+    /// Share of the requests that have to fail, 0 to 1.
+    pub failures: f64,
+    /// Fewest requests of which that share is taken.
+    pub requests_min: u32,
+    /// How long requests are counted before counting begins anew.
+    pub window: Duration,
+    /// For how long nothing is sent.
+    pub duration: Duration,
+    /// Requests at once that are let through after that; as many that end well bring the others back.
+    pub probes: u32,
+}
+
 /// Statuses from one to another, both included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StatusRange {

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use balance::{Balance, BalanceError, HashBy};
-pub use health::{Ejection, HealthCheck, StatusRange, StatusRangeError};
+pub use health::{BreakerSettings, Ejection, HealthCheck, StatusRange, StatusRangeError};
 pub use retry::{ATTEMPTS_MAX, Retry, RetryOn, RetryOnError};
 pub use server::{SERVERS_MAX, Server, ServerUrl, ServerUrlError, WEIGHT_MAX};
 
@@ -77,6 +77,8 @@ pub struct Upstream {
     pub health: Option<HealthCheck>,
     /// Ejection by what answers are like.
     pub ejection: Option<Ejection>,
+    /// A circuit breaker for all its servers together.
+    pub breaker: Option<BreakerSettings>,
     /// How long a server that comes back gets less than its share; nothing for at once all of it.
     pub slow_start: Duration,
 }
@@ -98,6 +100,7 @@ impl Upstream {
             resolver: None,
             health: None,
             ejection: None,
+            breaker: None,
             slow_start: Duration::ZERO,
         }
     }

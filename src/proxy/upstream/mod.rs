@@ -2,6 +2,7 @@
 
 mod answer;
 mod balance;
+mod breaker;
 mod connect;
 mod endpoint;
 pub mod h1;
@@ -21,6 +22,7 @@ use std::time::Instant;
 use arc_swap::ArcSwap;
 
 pub use answer::{Answer, Reply, Tunnel, UpstreamBody};
+pub use breaker::Circuit;
 pub use connect::{ConnectError, UpstreamTlsError};
 pub use endpoint::Endpoint;
 pub use outgoing::Outgoing;
@@ -29,6 +31,7 @@ pub use retry::Tries;
 pub use watch::watch;
 
 use self::balance::{Ask, Servers};
+use self::breaker::{Breaker, Changed, Passed};
 use self::retry::Budget;
 use crate::model::id::Name;
 use crate::model::upstream::{ATTEMPTS_MAX, RetryOn, Upstream};
@@ -48,6 +51,7 @@ pub struct Prepared {
     endpoints: ArcSwap<Endpoints>,
     /// What may be tried again.
     budget: Budget,
+    breaker: Option<Breaker>,
 }
 
 /// The addresses of an upstream's servers at one time.
@@ -75,7 +79,13 @@ impl Prepared {
         let endpoints = settings.servers.iter().map(|s| vec![Arc::new(Endpoint::new(s, None))]).collect();
         let endpoints = ArcSwap::from_pointee(Endpoints::new(endpoints));
         let budget = Budget::new(settings.retry.budget);
-        Ok(Prepared { settings: settings.clone(), files, tls, endpoints, budget })
+        let breaker = settings.breaker.map(Breaker::new);
+        Ok(Prepared { settings: settings.clone(), files, tls, endpoints, budget, breaker })
+    }
+
+    /// How its circuit breaker stands, and what it has refused so far, if it has one.
+    pub fn circuit(&self, now: Instant) -> Option<(Circuit, u64)> {
+        self.breaker.as_ref().map(|breaker| (breaker.circuit(now), breaker.refused()))
     }
 
     /// The addresses of its servers as they are known now.
@@ -143,6 +153,9 @@ pub enum UpstreamError {
     /// No connection.
     #[error(transparent)]
     Connect(#[from] ConnectError),
+    /// Most of what was sent lately has failed.
+    #[error("the circuit breaker of the upstream is open")]
+    Broken,
     /// The checks have found every server out of service.
     #[error("no server of the upstream is in service")]
     NoneHealthy,
@@ -177,6 +190,16 @@ impl Group {
         let next = Arc::new(servers(&self.prepared, &have.list));
         self.servers.store(Arc::clone(&next));
         next
+    }
+
+    /// Lets a request pass the circuit breaker, if there is one.
+    ///
+    /// # Errors
+    /// While it is open.
+    pub fn pass(&self) -> Result<Option<Pass<'_>>, UpstreamError> {
+        let Some(breaker) = &self.prepared.breaker else { return Ok(None) };
+        let passed = breaker.pass(Instant::now()).ok_or(UpstreamError::Broken)?;
+        Ok(Some(Pass { passed, upstream: self.settings().name.as_str() }))
     }
 
     /// The tries of one request, none of which is made yet.
@@ -252,6 +275,25 @@ impl Group {
             let lasts = endpoint.eject(ejection, now);
             let (upstream, seconds) = (self.settings().name.as_str(), lasts.as_secs_f64());
             tracing::warn!(upstream, server = %endpoint, seconds, "a server fails too often and gets no requests for a while");
+        }
+    }
+}
+
+/// A request that has passed the circuit breaker of its upstream. Dropped without an outcome it counts for nothing.
+#[derive(Debug)]
+pub struct Pass<'a> {
+    passed: Passed<'a>,
+    upstream: &'a str,
+}
+
+impl Pass<'_> {
+    /// The request has ended well, or has not.
+    pub fn ended(self, good: bool) {
+        let upstream = self.upstream;
+        match self.passed.ended(good, Instant::now()) {
+            Some(Changed::Opened) => tracing::warn!(upstream, "too much fails; nothing is sent for a while"),
+            Some(Changed::Closed) => tracing::info!(upstream, "requests are sent again"),
+            None => {}
         }
     }
 }
