@@ -21,7 +21,7 @@ use super::request::Arrival;
 use super::rules;
 use super::upgrade::{self, Switch};
 use super::upstream::h1::exchange::{Failure, Fault};
-use super::upstream::{Answer as FromServer, Group, Lease, Outgoing, Reply, UpstreamError, Wanted};
+use super::upstream::{Answer as FromServer, Group, Lease, Outgoing, Reply, Told, UpstreamError, Wanted};
 use crate::admission::Admitted;
 use crate::model::route_rules::BodySize;
 use crate::model::upstream::{Http2, RetryOn};
@@ -96,8 +96,13 @@ pub async fn forward(
     };
     let request = Outgoing { head, added, body };
     let deadline = group.settings().timeout.map(|limit| Instant::now() + limit);
+    let told = group
+        .settings()
+        .proxy_protocol
+        .map(|_| Told { client: arrival.client.ip(), to: arrival.connection.listener.address });
     let pass = group.pass()?;
-    let sent = by(deadline, progress.as_deref(), send(&group, caller, request, ticket, progress.as_deref())).await;
+    let sent =
+        by(deadline, progress.as_deref(), send(&group, (caller, told), request, ticket, progress.as_deref())).await;
     if let (Some(pass), Some(good)) = (pass, is_good(&sent)) {
         pass.ended(good);
     }
@@ -124,7 +129,7 @@ pub async fn forward(
 /// body (RFC 9110 section 9.2.2). However short a connection lay idle, some servers close it without saying so.
 async fn send(
     group: &Group,
-    caller: u64,
+    (caller, told): (u64, Option<Told>),
     mut request: Outgoing,
     ticket: &mut Ticket,
     progress: Option<&BodyProgress>,
@@ -134,7 +139,7 @@ async fn send(
     let mut tries = group.tries();
     ticket.asking(&settings.name, group.number);
     let http1 = settings.http2 == Http2::Auto && request.head.headers.contains_key(UPGRADE);
-    let wanted = Wanted { caller, may_repeat, http1 };
+    let wanted = Wanted { caller, may_repeat, http1, told };
     let mut lease = group.lease(wanted, &mut tries).await?;
     let names_host = request.head.headers.contains_key(HOST);
     loop {

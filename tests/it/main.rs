@@ -59,6 +59,7 @@ mod tls_peers;
 mod tls_revocation;
 mod unix_upstream;
 mod upstream;
+mod upstream_proxy_protocol;
 mod upstream_timeouts;
 mod upstream_tls;
 mod websocket;

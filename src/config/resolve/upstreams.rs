@@ -12,12 +12,13 @@ use crate::config::problem::Code;
 use crate::config::tree::path;
 use crate::config::value::DurationText;
 use crate::config::written::{
-    BreakerText, EjectionText, HealthText, Http2Text, RetryText, UpstreamText, UpstreamTlsText, Written,
+    BreakerText, EjectionText, HealthText, Http2Text, ProxyProtocolText, RetryText, UpstreamText, UpstreamTlsText,
+    Written,
 };
 use crate::model::id::Name;
 use crate::model::upstream::{
-    ATTEMPTS_MAX, BreakerSettings, Ejection, HealthCheck, Http2, Retry, RetryOn, SERVERS_MAX, Server, ServerUrl,
-    TlsIdentity, Upstream, UpstreamTls, WEIGHT_MAX,
+    ATTEMPTS_MAX, BreakerSettings, Ejection, HealthCheck, Http2, ProxyProtocol, Retry, RetryOn, SERVERS_MAX, Server,
+    ServerUrl, TlsIdentity, Upstream, UpstreamTls, WEIGHT_MAX,
 };
 
 /// Most checks or requests in a row that a decision waits for.
@@ -58,6 +59,10 @@ impl Context<'_> {
                 Some(Http2Text::Always) => Http2::Always,
                 Some(Http2Text::Auto) => Http2::Auto,
             },
+            proxy_protocol: text.proxy_protocol.map(|version| match version {
+                ProxyProtocolText::V1 => ProxyProtocol::V1,
+                ProxyProtocolText::V2 => ProxyProtocol::V2,
+            }),
             tls: text.tls.as_ref().map(|tls| self.upstream_tls(name, tls)).unwrap_or_default(),
             resolver: text.resolver.map(|a| a.0),
             health: text.health.as_ref().map(|health| self.health(name, health)),
@@ -66,6 +71,10 @@ impl Context<'_> {
             slow_start: text.slow_start.map_or(plain.slow_start, |d| d.0),
             ..plain
         };
+        if upstream.proxy_protocol.is_some() && upstream.http2 != Http2::Never {
+            let message = "connections of HTTP/2 are shared by clients, and the PROXY protocol names one";
+            self.error(Code::Value, &["upstreams", name, "proxy_protocol"], message).help("http2 = \"never\"");
+        }
         if let (Some(tls), false) = (&text.tls, upstream.servers.iter().any(|s| s.url.tls))
             && (tls.certificate.is_some() || tls.key_file.is_some())
             && !upstream.servers.is_empty()

@@ -57,6 +57,10 @@ pub(in crate::config) struct UpstreamText {
     /// connections of their own. The checks of `health` are made in the same way.
     #[schemars(extend("default" = "never"))]
     pub http2: Option<Http2Text>,
+    /// Tells servers the client's address by the PROXY protocol, in front of everything else on a connection: `v1` or `v2`.
+    /// A connection then serves requests of one address only, so that many clients need many connections. The port of a
+    /// client is told as 0. Not with HTTP/2.
+    pub proxy_protocol: Option<ProxyProtocolText>,
     /// TLS to servers whose URL says `https`.
     pub tls: Option<UpstreamTlsText>,
     /// Address of the name server that is asked for the addresses of servers; if absent, the machine's own settings
@@ -148,6 +152,16 @@ pub(in crate::config) enum Http2Text {
     Always,
     /// To servers that choose it.
     Auto,
+}
+
+/// A version of the PROXY protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::config) enum ProxyProtocolText {
+    /// A line of text.
+    V1,
+    /// Bytes.
+    V2,
 }
 
 /// A server: its URL alone, or with more about it.

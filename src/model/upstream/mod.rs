@@ -48,6 +48,15 @@ pub enum Http2 {
     Auto,
 }
 
+/// Versions of the PROXY protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProxyProtocol {
+    /// A line of text.
+    V1,
+    /// Bytes.
+    V2,
+}
+
 /// One upstream, as configured.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Upstream {
@@ -69,6 +78,8 @@ pub struct Upstream {
     pub retry: Retry,
     /// Whether HTTP/2 is spoken.
     pub http2: Http2,
+    /// In which version of the PROXY protocol its servers are told whose connection it is, if they are.
+    pub proxy_protocol: Option<ProxyProtocol>,
     /// TLS settings for `https` servers.
     pub tls: UpstreamTls,
     /// Whom to ask for the addresses of names; whoever the system asks if absent.
@@ -96,6 +107,7 @@ impl Upstream {
             timeout: None,
             retry: Retry::default(),
             http2: Http2::default(),
+            proxy_protocol: None,
             tls: UpstreamTls::default(),
             resolver: None,
             health: None,

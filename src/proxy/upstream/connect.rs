@@ -7,6 +7,7 @@ use std::time::Duration;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use sha2::{Digest, Sha256};
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
 
@@ -128,34 +129,43 @@ pub(super) fn tls(settings: &Upstream) -> Result<Option<(Files, Tls)>, UpstreamT
     Ok(Some((Files { authorities, chain, key }, Tls { usual: Arc::new(config), http1 })))
 }
 
-/// Opens a connection, for HTTP/1.1 alone if so wished. The caller sets the deadline.
-pub(super) async fn open(
-    endpoint: &Endpoint,
-    tls: Option<&Tls>,
-    server_name: Option<&str>,
-    http1: bool,
-) -> Result<Stream, ConnectError> {
+/// How a connection is begun.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Begin<'a> {
+    /// With this TLS, if the server's URL says so.
+    pub tls: Option<&'a Tls>,
+    /// The name that the server's certificate has to hold, if it is not its host.
+    pub server_name: Option<&'a str>,
+    /// For HTTP/1.1 alone.
+    pub http1: bool,
+    /// The header of the PROXY protocol, if there is one.
+    pub header: &'a [u8],
+}
+
+/// Opens a connection. The caller sets the deadline.
+pub(super) async fn open(endpoint: &Endpoint, begin: Begin<'_>) -> Result<Stream, ConnectError> {
     let url = &endpoint.url;
+    let broke = |e| ConnectError::Io(url.to_string(), e);
     if let Some(path) = &url.socket {
-        let stream = UnixStream::connect(path).await.map_err(|e| ConnectError::Io(url.to_string(), e))?;
+        let mut stream = UnixStream::connect(path).await.map_err(broke)?;
+        stream.write_all(begin.header).await.map_err(broke)?;
         return Ok(Stream::Unix(stream));
     }
-    let stream = dial(endpoint).await?;
-    match tls.filter(|_| url.tls) {
-        None => Ok(Stream::Tcp(stream)),
-        Some(tls) => {
-            let config = if http1 { &tls.http1 } else { &tls.usual };
-            let name = server_name.unwrap_or(&url.host).to_owned();
-            let failed = |e| ConnectError::Tls(url.to_string(), e);
-            let name = ServerName::try_from(name).map_err(|e| failed(io::Error::other(e)))?;
-            let stream = TlsConnector::from(Arc::clone(config)).connect(name, stream).await.map_err(failed)?;
-            let is_demanded = config.alpn_protocols.iter().all(|p| p == H2);
-            if is_demanded && stream.get_ref().1.alpn_protocol() != Some(H2) {
-                return Err(failed(io::Error::other("the server does not speak HTTP/2")));
-            }
-            Ok(Stream::Tls(Box::new(stream)))
-        }
+    let mut stream = dial(endpoint).await?;
+    if !begin.header.is_empty() {
+        stream.write_all(begin.header).await.map_err(broke)?;
     }
+    let Some(tls) = begin.tls.filter(|_| url.tls) else { return Ok(Stream::Tcp(stream)) };
+    let config = if begin.http1 { &tls.http1 } else { &tls.usual };
+    let name = begin.server_name.unwrap_or(&url.host).to_owned();
+    let failed = |e| ConnectError::Tls(url.to_string(), e);
+    let name = ServerName::try_from(name).map_err(|e| failed(io::Error::other(e)))?;
+    let stream = TlsConnector::from(Arc::clone(config)).connect(name, stream).await.map_err(failed)?;
+    let is_demanded = config.alpn_protocols.iter().all(|p| p == H2);
+    if is_demanded && stream.get_ref().1.alpn_protocol() != Some(H2) {
+        return Err(failed(io::Error::other("the server does not speak HTTP/2")));
+    }
+    Ok(Stream::Tls(Box::new(stream)))
 }
 
 /// Opens the connection below: to the address of `endpoint`, or as long as it is not known, to those of the system

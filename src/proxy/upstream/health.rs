@@ -13,10 +13,11 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::task::JoinSet;
 
+use super::connect::Begin;
 use super::endpoint::Endpoint;
 use super::h1::Stream;
 use super::h1::head::HEAD_MAX;
-use super::{Prepared, connect};
+use super::{Prepared, connect, proxy_header};
 use crate::model::upstream::{HealthCheck, Http2};
 
 /// Checks of one upstream at once.
@@ -63,8 +64,14 @@ async fn one(prepared: Arc<Prepared>, endpoint: Arc<Endpoint>, check: Arc<Health
 
 async fn status(prepared: &Prepared, endpoint: &Endpoint, check: &HealthCheck) -> io::Result<u16> {
     let settings = &prepared.settings;
-    let server_name = settings.tls.server_name.as_deref();
-    let stream = connect::open(endpoint, prepared.tls.as_ref(), server_name, false).await.map_err(io::Error::other)?;
+    let header = settings.proxy_protocol.map(|version| proxy_header::header(version, None)).unwrap_or_default();
+    let begin = Begin {
+        tls: prepared.tls.as_ref(),
+        server_name: settings.tls.server_name.as_deref(),
+        http1: false,
+        header: &header,
+    };
+    let stream = connect::open(endpoint, begin).await.map_err(io::Error::other)?;
     if settings.http2 == Http2::Auto && endpoint.url.tls {
         endpoint.note_choice(stream.has_chosen_http2());
     }

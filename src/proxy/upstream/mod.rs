@@ -8,9 +8,11 @@ mod endpoint;
 pub mod h1;
 mod h2;
 mod health;
+mod idle;
 mod names;
 mod outgoing;
 mod pool;
+mod proxy_header;
 mod retry;
 mod watch;
 
@@ -27,6 +29,7 @@ pub use connect::{ConnectError, UpstreamTlsError};
 pub use endpoint::Endpoint;
 pub use outgoing::Outgoing;
 pub use pool::{Lease, Server};
+pub use proxy_header::Told;
 pub use retry::Tries;
 pub use watch::watch;
 
@@ -145,6 +148,8 @@ pub struct Wanted {
     pub may_repeat: bool,
     /// Whether it has to be HTTP/1.1 although HTTP/2 might be spoken: another protocol is asked for.
     pub http1: bool,
+    /// Whom the server is told of, where the PROXY protocol is spoken: a connection is for one client's address only.
+    pub told: Option<Told>,
 }
 
 /// Why an upstream gave no answer.

@@ -8,13 +8,15 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 
 use super::answer::{Answer, Reply, Tunnel};
-use super::connect::{self, ConnectError, Tls};
+use super::connect::{self, Begin, ConnectError, Tls};
 use super::endpoint::Endpoint;
 use super::h1::exchange::{Answered, Exchange, Failure};
 use super::h1::{Stream, Wire};
 use super::h2::{Joined, Links};
+use super::idle::{Idle, youngest};
+use super::proxy_header::{self, Told};
 use super::{Outgoing, UpstreamError, Wanted};
-use crate::model::upstream::{Http2, ServerUrl, Upstream};
+use crate::model::upstream::{Http2, ProxyProtocol, ServerUrl, Upstream};
 
 /// Idle connections kept to one server by one worker.
 pub const IDLE_MAX: usize = 256;
@@ -44,22 +46,13 @@ pub struct Server {
     /// The connections, where HTTP/2 is spoken or may be.
     links: Option<Links>,
     http2: Http2,
-}
-
-#[derive(Debug)]
-struct Idle {
-    wire: Box<Wire>,
-    open: Open,
-    since: Instant,
-    /// Age at which the peer is about to close it, if it said so.
-    peer_max: Option<Duration>,
-    rests: bool,
+    proxy_protocol: Option<ProxyProtocol>,
 }
 
 /// An open connection, counted while it lives. Knows the count alone: were it to hold the server, the server, which
 /// keeps idle connections, would hold itself and outlive the upstream it belongs to.
 #[derive(Debug)]
-struct Open(Arc<AtomicUsize>);
+pub(super) struct Open(Arc<AtomicUsize>);
 
 impl Drop for Open {
     fn drop(&mut self) {
@@ -95,6 +88,10 @@ impl Place {
     pub(super) fn keep(self, wire: Box<Wire>, peer_max: Option<Duration>) {
         let Place { open, server } = self;
         let mut idle = server.0.idle.lock();
+        if wire.told.is_some() && idle.len() >= IDLE_MAX {
+            // The oldest of another client makes room.
+            idle.pop_front();
+        }
         if idle.len() < IDLE_MAX {
             let peer_max = peer_max.map(|max| max.saturating_sub(BEFORE_PEER));
             idle.push_back(Idle { wire, open, since: Instant::now(), peer_max, rests: false });
@@ -131,6 +128,7 @@ impl Server {
             in_flight: AtomicUsize::new(0),
             links: (settings.http2 != Http2::Never).then(Links::default),
             http2: settings.http2,
+            proxy_protocol: settings.proxy_protocol,
         }
     }
 
@@ -154,7 +152,7 @@ impl Server {
         if kept.back().is_some_and(|i| i.age(now) > IDLE_AGE_MAX) {
             kept.clear();
         }
-        while let Some(mut idle) = kept.pop_back_if(|i| i.age(now) <= age_max) {
+        while let Some(mut idle) = youngest(&mut kept, wanted.told, |i| i.age(now) <= age_max) {
             if idle.is_good(now) {
                 let Idle { wire, open, .. } = idle;
                 let carrier = Carrier::Own(wire, Place { open, server: InFlight::at(self) });
@@ -220,10 +218,10 @@ impl Server {
     /// A connection for one request at a time; or a place on one that came out as HTTP/2, against what was known.
     async fn own(self: &Arc<Self>, wanted: Wanted) -> Result<Lease, UpstreamError> {
         let counted = self.count()?;
-        let stream = self.open(wanted.http1).await?;
+        let stream = self.open(wanted).await?;
         match &self.links {
             Some(links) if stream.has_chosen_http2() => self.share(links, stream).await,
-            _ => Ok(self.alone(stream, counted)),
+            _ => Ok(self.alone(stream, counted, wanted.told)),
         }
     }
 
@@ -243,17 +241,19 @@ impl Server {
             return Err(UpstreamError::Full);
         }
         let counted = self.count()?;
-        let stream = self.open(false).await?;
+        let stream = self.open(wanted).await?;
         if self.http2 == Http2::Always || stream.has_chosen_http2() {
             return self.share(links, stream).await;
         }
-        Ok(self.alone(stream, counted))
+        Ok(self.alone(stream, counted, wanted.told))
     }
 
-    async fn open(&self, http1: bool) -> Result<Stream, ConnectError> {
+    async fn open(&self, wanted: Wanted) -> Result<Stream, ConnectError> {
+        let header = self.proxy_protocol.map(|version| proxy_header::header(version, wanted.told)).unwrap_or_default();
         let server_name = self.server_name.as_deref();
-        let stream = connect::open(&self.endpoint, self.tls.as_ref(), server_name, http1).await?;
-        if self.http2 == Http2::Auto && !http1 {
+        let begin = Begin { tls: self.tls.as_ref(), server_name, http1: wanted.http1, header: &header };
+        let stream = connect::open(&self.endpoint, begin).await?;
+        if self.http2 == Http2::Auto && !wanted.http1 {
             self.endpoint.note_choice(stream.has_chosen_http2());
         }
         Ok(stream)
@@ -267,10 +267,10 @@ impl Server {
         Ok(Counted(Some(self)))
     }
 
-    fn alone(self: &Arc<Self>, stream: Stream, counted: Counted<'_>) -> Lease {
+    fn alone(self: &Arc<Self>, stream: Stream, counted: Counted<'_>, told: Option<Told>) -> Lease {
         counted.keep();
         let place = Place { open: Open(Arc::clone(&self.connections)), server: InFlight::at(self) };
-        Lease { carrier: Carrier::Own(Wire::new(stream), place), is_reused: false }
+        Lease { carrier: Carrier::Own(Wire::told(stream, told), place), is_reused: false }
     }
 
     async fn share(self: &Arc<Self>, links: &Links, stream: Stream) -> Result<Lease, UpstreamError> {
@@ -290,16 +290,6 @@ impl Server {
             Err(_) => ConnectError::Timeout(self.endpoint.url.to_string(), limit),
         };
         Err(error.into())
-    }
-}
-
-impl Idle {
-    fn age(&self, now: Instant) -> Duration {
-        now.saturating_duration_since(self.since)
-    }
-
-    fn is_good(&mut self, now: Instant) -> bool {
-        self.peer_max.is_none_or(|max| self.age(now) <= max) && self.wire.is_quiet()
     }
 }
 
@@ -359,7 +349,7 @@ impl Lease {
 mod tests {
     use super::*;
 
-    const WANTED: Wanted = Wanted { caller: 0, may_repeat: true, http1: false };
+    const WANTED: Wanted = Wanted { caller: 0, may_repeat: true, http1: false, told: None };
 
     async fn server() -> (Arc<Server>, tokio::net::TcpListener) {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

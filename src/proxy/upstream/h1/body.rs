@@ -11,6 +11,7 @@ use http::HeaderMap;
 use http_body::{Frame, SizeHint};
 use parking_lot::Mutex;
 
+use super::super::proxy_header::Told;
 use super::Wire;
 use super::framing::{Framing, FramingError, Piece};
 use super::request::Sender;
@@ -65,6 +66,8 @@ enum Source {
 #[derive(Debug)]
 struct Shared {
     stream: Stream,
+    /// Whom the server was told it is for.
+    told: Option<Told>,
     /// Whether the request was written whole.
     is_sent: bool,
 }
@@ -77,8 +80,8 @@ impl AnswerBody {
 
     /// A body that comes while `sender` is still sending.
     pub(super) fn beside(wire: Wire, framing: Framing, may_persist: bool, sender: Sender) -> Self {
-        let Wire { stream, read, .. } = wire;
-        let stream = Arc::new(Mutex::new(Shared { stream, is_sent: false }));
+        let Wire { stream, read, told, .. } = wire;
+        let stream = Arc::new(Mutex::new(Shared { stream, told, is_sent: false }));
         tokio::spawn(pump(Arc::clone(&stream), sender));
         let source = Source::Shared(stream, read);
         AnswerBody { source, framing, may_persist, next: None, read: READ_MIN }.settled()
@@ -200,7 +203,7 @@ impl AnswerBody {
             Source::Shared(shared, read) => Arc::into_inner(shared)
                 .map(Mutex::into_inner)
                 .filter(|shared| shared.is_sent)
-                .map(|shared| Box::new(Wire { stream: shared.stream, read, write: Vec::new() })),
+                .map(|Shared { stream, told, .. }| Box::new(Wire { stream, read, write: Vec::new(), told })),
             Source::Over(wire) => wire,
         };
         let wire = wire.filter(|wire| self.may_persist && wire.read.is_empty());

@@ -22,6 +22,8 @@ use tokio::io::{AsyncRead, ReadBuf};
 
 pub use stream::Stream;
 
+use super::proxy_header::Told;
+
 /// A connection to a server on which no request is under way.
 #[derive(Debug)]
 pub struct Wire {
@@ -30,12 +32,19 @@ pub struct Wire {
     read: BytesMut,
     /// What a head is written into; kept for the next one.
     write: Vec<u8>,
+    /// Whom the server was told it is for, where it was.
+    pub told: Option<Told>,
 }
 
 impl Wire {
     /// A connection that has carried nothing.
     pub fn new(stream: Stream) -> Box<Self> {
-        Box::new(Wire { stream, read: BytesMut::new(), write: Vec::new() })
+        Wire::told(stream, None)
+    }
+
+    /// The same, where the server may have been told whom it is for.
+    pub fn told(stream: Stream, told: Option<Told>) -> Box<Self> {
+        Box::new(Wire { stream, read: BytesMut::new(), write: Vec::new(), told })
     }
 
     /// Whether the peer has neither closed the connection nor said anything that nobody asked for. Costs no system call
