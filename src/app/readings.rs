@@ -10,6 +10,7 @@ use super::listeners::Listeners;
 use super::ops::Health;
 use crate::geo::GeoDbs;
 use crate::model::clock::Clock;
+use crate::model::upstream::RetryOn;
 use crate::proxy::upstream::{Circuit, Prepared};
 use crate::record::exposition::{Reading, Readings};
 use crate::snapshot::key_cache::KeyCache;
@@ -95,8 +96,27 @@ fn circuits(s: &Sources) -> [Reading; 2] {
     ]
 }
 
+/// What was tried again, and what was not to keep to the budget.
+fn retries(s: &Sources) -> [Reading; 2] {
+    let (mut made, mut over) = (Vec::new(), Vec::new());
+    for prepared in s.upstreams.load().iter() {
+        let upstream = ("upstream", prepared.settings.name.to_string());
+        for (word, reason) in [("connect", RetryOn::Connect), ("reset", RetryOn::Reset)] {
+            let labels = vec![upstream.clone(), ("reason", word.to_owned())];
+            made.push((labels, prepared.tally.retries(reason) as f64));
+        }
+        over.push((vec![upstream], prepared.tally.over_budget() as f64));
+    }
+    let counter = |name, help, values| Reading { name, help, counter: true, values };
+    [
+        counter("upstream_retries", "Requests tried again, by what had failed", made),
+        counter("upstream_retries_over_budget", "Requests not tried again, to keep to the budget", over),
+    ]
+}
+
 fn read(s: &Sources) -> Vec<Reading> {
     let [circuit_state, circuit_refused] = circuits(s);
+    let [retries, retries_over_budget] = retries(s);
     let gauge = |name, help, value: f64| Reading { name, help, counter: false, values: vec![(Vec::new(), value)] };
     let n = |a: &AtomicU64| a.load(Ordering::Relaxed) as f64;
     let certificates = s.listeners.certificates().into_iter();
@@ -129,6 +149,8 @@ fn read(s: &Sources) -> Vec<Reading> {
         labelled("upstream_up", "Whether requests go to a server", servers(s)),
         circuit_state,
         circuit_refused,
+        retries,
+        retries_over_budget,
         labelled("geo_db_timestamp_seconds", "When a geo database was built", geo.collect()),
         Reading { name: "config_reloads", help: "Reloads by result", counter: true, values: results },
         gauge(

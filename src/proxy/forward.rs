@@ -180,7 +180,7 @@ async fn ask(
         match &asked {
             Ok(Ok(Reply::Answer(answer))) => group.note(&server, !answer.head.status.is_server_error()),
             Ok(Ok(Reply::Switched(..))) => group.note(&server, true),
-            Ok(Err(failure)) if !reused && !matches!(failure.fault, Fault::Request(_)) => group.note(&server, false),
+            Ok(Err(failure)) if !reused && is_servers(&failure.fault, progress) => group.note(&server, false),
             Err(Refused::UpstreamTimeout) => group.note(&server, false),
             _ => {}
         }
@@ -198,8 +198,17 @@ fn is_good(sent: &Result<Reply, Refused>) -> Option<bool> {
     }
 }
 
+/// Whether a broken exchange is to be held against the server. What a client sends or breaks off must not put one out of
+/// service for everybody.
+fn is_servers(fault: &Fault, progress: Option<&BodyProgress>) -> bool {
+    !matches!(fault, Fault::Request(_)) && matches!(blame(fault, progress), Refused::UpstreamInvalid)
+}
+
 /// Whose fault a broken exchange is.
 fn blame(fault: &Fault, progress: Option<&BodyProgress>) -> Refused {
+    if matches!(fault, Fault::NotHttp2(_)) {
+        return Refused::NotOverHttp2;
+    }
     // HTTP/2 does not say which of the two it was.
     let of_request = matches!(fault, Fault::Request(_) | Fault::Http2(_));
     match progress.filter(|_| of_request) {

@@ -41,6 +41,8 @@ pub enum Refused {
     UpstreamUnreachable,
     /// The upstream's answer was not HTTP, or broke off.
     UpstreamInvalid,
+    /// HTTP/2, which alone is spoken to the upstream, has no such request.
+    NotOverHttp2,
     /// The upstream's answer is larger than the route lets through.
     ResponseTooLarge,
     /// The upstream took too long.
@@ -182,6 +184,10 @@ fn problem(refused: Refused) -> Problem {
         Refused::UpstreamInvalid => plain(
             Reason::UpstreamInvalid,
             "The API behind this gateway broke off or sent something that is not HTTP. Try again later.",
+        ),
+        Refused::NotOverHttp2 => plain(
+            Reason::UpstreamInvalid,
+            "The API behind this gateway is asked over HTTP/2, where there is no such request.",
         ),
         Refused::ResponseTooLarge => plain(
             Reason::ResponseTooLarge,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::support::bad_origin::nobody;
+use super::support::h2_origin::H2Origin;
 use super::support::{BadOrigin, Gateway, Setup, until};
 
 const BREAKER: &str = "breaker = { requests = 4, window = \"1h\", duration = \"300ms\", probes = 1 }";
@@ -73,4 +74,21 @@ fn without_one_nothing_is_refused() {
     let gateway = before(&origin.url(), "");
     (0..40).for_each(|_| drop(gateway.get("/status/500").send().expect(500)));
     gateway.get("/a").send().expect(200);
+}
+
+#[test]
+fn clients_cannot_put_anything_out_of_service() {
+    let origin = H2Origin::start();
+    let upstream = "http2 = \"always\"\nbreaker = { failures = \"1%\", requests = 1, window = \"1h\", duration = \"1h\" }\n\
+                    ejection = { after = 1, duration = \"1h\", at_most = \"100%\" }";
+    let gateway = before(&format!("http://{}", origin.address()), upstream);
+    // There is no such request over HTTP/2.
+    let asks = gateway.get("/ws").header("Connection", "upgrade").header("Upgrade", "websocket");
+    let asks = asks.header("Sec-WebSocket-Version", "13").header("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==");
+    asks.send().refused(502, "upstream_invalid");
+    // Broken off by the client.
+    gateway.raw("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc");
+    until("the request to break off", || origin.seen().pop().map(|seen| assert!(!seen.whole)));
+    gateway.get("/a").send().expect(200);
+    assert_eq!((state(&gateway), gateway.metric("argus_upstream_up", &["upstream=\"o\""])), (0.0, 1.0));
 }

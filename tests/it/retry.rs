@@ -15,6 +15,10 @@ fn before(servers: &[&str], retry: &str) -> Gateway {
     Setup::new(&toml).start()
 }
 
+fn retries(gateway: &Gateway, reason: &str) -> f64 {
+    gateway.metric("argus_upstream_retries_total", &["upstream=\"o\"", &format!("reason=\"{reason}\"")])
+}
+
 /// Answers once on every connection; the request after that is read and answered with a reset. Counts the requests.
 fn once() -> (BadOrigin, Arc<AtomicUsize>) {
     let seen = Arc::new(AtomicUsize::new(0));
@@ -40,6 +44,7 @@ fn another_server_stands_in_for_one_that_is_away() {
         gateway.request("POST", "/hello").body("once").send().expect(200);
     }
     assert_eq!(origin.count(), 6);
+    assert!(retries(&gateway, "connect") >= 2.0, "each that is away was met at least once");
 }
 
 #[test]
@@ -74,6 +79,7 @@ fn a_kept_connection_that_breaks_is_made_good_as_the_policy_says() {
         // What may not be sent twice goes on a new connection where the kept one lay too long.
         assert_eq!(seen.load(Ordering::Relaxed), 1 + sent, "{method} with {retry:?}: {}", answer.text());
         assert!(sent == 1 || answer.status == 200, "{method} with {retry:?}: {}", answer.text());
+        assert_eq!(retries(&gateway, "reset"), sent as f64 - 1.0, "{method} with {retry:?}");
     }
 }
 
@@ -103,6 +109,8 @@ fn a_budget_bounds_what_is_tried_again() {
         let repeats = servers.iter().map(BadOrigin::connections).sum::<usize>() - REQUESTS;
         let most = most_in_a_second.map_or(REQUESTS, |n| n * seconds);
         assert!(repeats <= most, "{repeats} repeats with {budget}");
+        let over_budget = gateway.metric("argus_upstream_retries_over_budget_total", &["upstream=\"o\""]);
+        assert_eq!((retries(&gateway, "connect"), over_budget), (repeats as f64, (REQUESTS - repeats) as f64));
         assert!(repeats >= 10 && (budget == "0%" || repeats == REQUESTS), "{repeats} repeats with {budget}");
     }
 }

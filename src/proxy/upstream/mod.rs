@@ -14,6 +14,7 @@ mod outgoing;
 mod pool;
 mod proxy_header;
 mod retry;
+mod tally;
 mod watch;
 
 use std::collections::HashMap;
@@ -31,6 +32,7 @@ pub use outgoing::Outgoing;
 pub use pool::{Lease, Server};
 pub use proxy_header::Told;
 pub use retry::Tries;
+pub use tally::Tally;
 pub use watch::watch;
 
 use self::balance::{Ask, Servers};
@@ -55,6 +57,8 @@ pub struct Prepared {
     /// What may be tried again.
     budget: Budget,
     breaker: Option<Breaker>,
+    /// What was tried again.
+    pub tally: Arc<Tally>,
 }
 
 /// The addresses of an upstream's servers at one time.
@@ -83,7 +87,7 @@ impl Prepared {
         let endpoints = ArcSwap::from_pointee(Endpoints::new(endpoints));
         let budget = Budget::new(settings.retry.budget);
         let breaker = settings.breaker.map(Breaker::new);
-        Ok(Prepared { settings: settings.clone(), files, tls, endpoints, budget, breaker })
+        Ok(Prepared { settings: settings.clone(), files, tls, endpoints, budget, breaker, tally: Arc::default() })
     }
 
     /// How its circuit breaker stands, and what it has refused so far, if it has one.
@@ -122,9 +126,15 @@ impl Prepared {
 pub fn prepare(upstreams: &[Upstream], before: &[Arc<Prepared>]) -> Result<Vec<Arc<Prepared>>, UpstreamTlsError> {
     let before: HashMap<&Name, &Arc<Prepared>> = before.iter().map(|b| (&b.settings.name, b)).collect();
     let each = upstreams.iter().map(|settings| {
-        let next = Prepared::read(settings)?;
-        let kept = before.get(&settings.name).filter(|b| b.is_same(&next));
-        Ok(kept.map_or_else(|| Arc::new(next), |b| Arc::clone(b)))
+        let mut next = Prepared::read(settings)?;
+        if let Some(before) = before.get(&settings.name) {
+            if before.is_same(&next) {
+                return Ok(Arc::clone(before));
+            }
+            // Requests that are under way are still counted, and counters do not go back.
+            next.tally = Arc::clone(&before.tally);
+        }
+        Ok(Arc::new(next))
     });
     each.collect()
 }

@@ -76,14 +76,21 @@ impl<'a> Tries<'a> {
 
     /// Whether the request may be tried once more after a new connection could not be made or used. Counts it.
     pub fn again(&mut self, reason: RetryOn) -> bool {
-        self.is_left(reason) && self.upstream.budget.spend(Instant::now()) && self.count()
+        if !self.is_left(reason) {
+            return false;
+        }
+        if !self.upstream.budget.spend(Instant::now()) {
+            self.upstream.tally.no_retry();
+            return false;
+        }
+        self.count(reason)
     }
 
     /// Whether the request may be tried once more after a kept connection broke. Counts it, but costs nothing: there is
     /// a kept connection only where a request before was answered whole, so that this is no more frequent than answers,
     /// and a server that closes after each of them is well.
     pub fn again_after_kept(&mut self, reason: RetryOn) -> bool {
-        self.is_left(reason) && self.count()
+        self.is_left(reason) && self.count(reason)
     }
 
     fn is_left(&self, reason: RetryOn) -> bool {
@@ -91,8 +98,9 @@ impl<'a> Tries<'a> {
         policy.after(reason) && self.made < policy.attempts
     }
 
-    fn count(&mut self) -> bool {
+    fn count(&mut self, reason: RetryOn) -> bool {
         self.made += 1;
+        self.upstream.tally.retry(reason);
         true
     }
 }
