@@ -7,10 +7,13 @@ use super::support::frames::{DATA, Frames};
 use super::support::load::Load;
 use super::support::{Gateway, OPEN, Origin, until};
 
+/// Time to answer everything, however busy the machine is.
+const PATIENT: &str = "[ops]\naddress = \"{ops}\"\ndrain = { delay = \"0s\", grace = \"60s\" }\n";
+
 #[test]
 fn a_gateway_that_ends_leaves_nothing_unanswered() {
     let origin = Origin::start();
-    let mut ends = Gateway::start(&origin, OPEN);
+    let mut ends = Gateway::start(&origin, &format!("{OPEN}{PATIENT}"));
     let stays = Gateway::start(&origin, OPEN);
     Load::new(&[ends.at.traffic, stays.at.traffic]).during(&[&origin], |load| {
         ends.signal("TERM");
@@ -48,16 +51,16 @@ fn reloads_lose_nothing() {
 #[test]
 fn what_has_come_when_the_end_comes_is_answered() {
     let origin = Origin::start();
-    let mut gateway = Gateway::start(&origin, OPEN);
+    let mut gateway = Gateway::start(&origin, &format!("{OPEN}{PATIENT}"));
     let mut idle: Vec<_> = (0..50).map(|_| gateway.connect()).collect();
     idle.iter_mut().for_each(|c| drop(gateway.get("/hello").send_on(c).expect(200)));
     // While it stands still, the kernel takes connections and requests for it; then it finds everything at once.
     gateway.signal("STOP");
-    let mut new: Vec<_> = (0..300).map(|_| gateway.connect()).collect();
+    let mut new: Vec<_> = (0..150).map(|_| gateway.connect()).collect();
     for connection in idle.iter_mut().chain(&mut new) {
         connection.send(gateway.get("/hello").bytes());
     }
-    let mut frames: Vec<_> = (0..50).map(|_| Frames::open(gateway.at.traffic)).collect();
+    let mut frames: Vec<_> = (0..20).map(|_| Frames::open(gateway.at.traffic)).collect();
     for frames in &mut frames {
         frames.get(1, "/hello");
     }
